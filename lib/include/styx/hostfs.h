@@ -1,0 +1,31 @@
+/* styx/hostfs.h: a directory of the host, exported.
+ *
+ * Every access goes through openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS from a descriptor of the directory: no
+ * path string from a client is ever resolved by the kernel from the outside, and nothing beyond the directory is reachable.
+ * A node names the object, not its path: renames by anybody and removal do not disturb a fid. Symbolic links are shown as
+ * what they point to where that lies beneath the export. Permissions are the kernel's, of the process that serves.
+ * qid.path is equal across restarts and between servers of the same directory (design.md 6).
+ */
+#ifndef STYX_HOSTFS_H
+#define STYX_HOSTFS_H
+
+#include <styx/alloc.h>
+#include <styx/fs.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct styx_hostfs styx_hostfs;
+
+/* Open dir (a path, or an open descriptor of a directory when path is NULL: taken over). Errors are the kernel's; ENOSYS
+ * where it has no openat2 (before Linux 5.6). May block, like every operation of this filesystem. */
+STYX_API styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator);
+/* Only when no session serves it any more. */
+STYX_API void styx_hostfs_free(styx_hostfs *hostfs);
+STYX_API styx_fs styx_hostfs_fs(styx_hostfs *hostfs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* styx/memfs.h: a writable filesystem in memory. Nothing of it blocks. Any number of sessions may serve one. */
+#ifndef STYX_MEMFS_H
+#define STYX_MEMFS_H
+
+#include <styx/alloc.h>
+#include <styx/fs.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct styx_memfs styx_memfs;
+
+typedef struct styx_memfs_config {
+  size_t size;          /* sizeof(styx_memfs_config) */
+  const char *user;     /* owner of the root; NULL: "none" */
+  uint32_t mode;        /* permission of the root; 0: 0777 */
+  uint64_t max_bytes;   /* of file contents; past it ENOSPC; 0: no limit */
+  const styx_allocator *allocator;
+} styx_memfs_config;
+
+/* config may be NULL; it is copied. NULL when memory is short. */
+STYX_API styx_memfs *styx_memfs_new(const styx_memfs_config *config);
+/* Only when no session serves it any more; everything in it is gone. */
+STYX_API void styx_memfs_free(styx_memfs *memfs);
+STYX_API styx_fs styx_memfs_fs(styx_memfs *memfs);
+
+/* Files, directories included, that still exist, in the tree or held by a fid; bytes of contents. */
+STYX_API void styx_memfs_usage(const styx_memfs *memfs, uint64_t *files, uint64_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

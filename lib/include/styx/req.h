@@ -1,0 +1,134 @@
+/* styx/req.h: one request, as the code that serves it sees it.
+ *
+ * A handler (an operation of fs.h) gets a styx_req and has to answer it exactly once: by returning what one of the reply
+ * functions returned, or by returning styx_later() and having any thread call a reply function at any later time, even
+ * before the handler has returned. Only reply functions and styx_later make a styx_answer, so a path that forgets to answer
+ * does not compile under -Werror=return-type. A handler that returns anything else has its request answered EIO, logged.
+ *
+ * A reply call only publishes the answer: it never sends, never blocks, never calls code of yours. A second answer is
+ * dropped and counted. After the answer the styx_req must not be touched any more by whoever answered, save that the
+ * handler may still return; a cancel callback that is running keeps the request valid until it returns.
+ *
+ * Unless a function says otherwise: call it from any thread, between the start of the handler and the answer; it does not
+ * block. Whether an answer reaches the client is the session's affair (contract 2, F5 to F8): a reply that did happen is
+ * sent even if the request was flushed meanwhile.
+ */
+#ifndef STYX_REQ_H
+#define STYX_REQ_H
+
+#include <styx/wire.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct styx_req styx_req;
+typedef struct styx_attr styx_attr;     /* fs.h */
+typedef struct styx_dirent styx_dirent; /* fs.h */
+
+/* Proof that a handler has dealt with its request. Opaque: only the functions below make one. */
+typedef struct styx_answer {
+  unsigned char sx_answer;
+} styx_answer;
+
+/* ---- who asks, and what ---- */
+
+/* The context that the filesystem was made with (styx_fs.ctx). */
+STYX_API void *styx_req_ctx(const styx_req *req);
+
+/* The message number as on the wire (STYX_Tread, …). */
+STYX_API unsigned styx_req_type(const styx_req *req);
+
+/* The names of the Tattach that the fid descends from; they live as long as the request. For the attach operation itself
+ * they are the arguments. */
+STYX_API styx_str styx_req_user(const styx_req *req);
+STYX_API styx_str styx_req_aname(const styx_req *req);
+
+/* ---- answers ---- */
+
+/* Success of what has no result: remove, setattr, fsync, and anything whose row in fs.h says ok. */
+STYX_API styx_answer styx_reply_ok(styx_req *req);
+
+/* Failure. err 0 or unknown counts as EIO. In the text form the peer of a text dialect reads the formatted words (cut at a
+ * character boundary to what msize allows), and err is the number for the others. */
+STYX_API styx_answer styx_reply_error(styx_req *req, styx_err err);
+STYX_API styx_answer styx_reply_error_text(styx_req *req, styx_err err, const char *fmt, ...) STYX_PRINTF(3, 4);
+
+/* The request was given up and nothing at all has happened (F8): legal only then. If a Tflush waits for it the client gets
+ * silence and Rflush; if it was cancelled for another reason, or not at all, the client gets Rerror EINTR. */
+STYX_API styx_answer styx_reply_interrupted(styx_req *req);
+
+/* attach, walk: the node reached. The session owns node from here on and gives it back with forget, exactly once, whether
+ * or not the reply was sent. qid.type must say whether it is a directory. */
+STYX_API styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid);
+
+/* open: handle (may be NULL) belongs to the session until close, which is called exactly once, whether or not the reply was
+ * sent. create: the new node too. */
+STYX_API styx_answer styx_reply_open(styx_req *req, styx_qid qid, void *handle);
+STYX_API styx_answer styx_reply_create(styx_req *req, void *node, styx_qid qid, void *handle);
+
+/* Before styx_reply_open or styx_reply_create: the largest write that this file takes in one piece; 0 (the default) lets
+ * the session say msize - 24, which also bounds it. A hint to clients: smaller and larger requests come all the same. */
+STYX_API void styx_req_iounit(styx_req *req, uint32_t iounit);
+
+/* read: len bytes at data, copied before this returns; more than was asked for is cut to it. 0 bytes is end of file. */
+STYX_API styx_answer styx_reply_data(styx_req *req, const void *data, size_t len);
+
+/* read: the part of a whole file in memory that the request's offset and count name, copied before this returns. */
+STYX_API styx_answer styx_reply_slice(styx_req *req, const void *file, size_t len);
+
+/* read, without a copy: the room for data inside the outgoing message. *cap is the count asked for. NULL when memory is
+ * short: answer ENOMEM. Valid until the answer; asking again gives the same room. Then styx_reply_filled says how much of
+ * it is valid; more than *cap is cut. */
+STYX_API void *styx_req_room(styx_req *req, size_t *cap);
+STYX_API styx_answer styx_reply_filled(styx_req *req, size_t len);
+
+/* read, without a copy: data is sent from where it is and release(arg) is called exactly once when the library has done
+ * with it, sent or not: from whatever thread runs the session's work items, with no lock held; or from within this call when
+ * memory is short or the request has been answered already. release must not block. */
+typedef void styx_release_fn(void *arg);
+STYX_API styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg);
+
+/* write: bytes taken, at most what was sent; fewer is a short write, which the client continues. */
+STYX_API styx_answer styx_reply_count(styx_req *req, uint32_t count);
+
+/* getattr: attr is copied, with its strings, before this returns. A record that the client's msize cannot hold is answered
+ * by an error instead. */
+STYX_API styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr);
+
+/* readdir: put one entry into the reply; copied. False when it does not fit: stop, and call styx_reply_dir; the entry is
+ * then the first of the next read. An entry that would not fit even alone makes the reply an error. Only the handler
+ * itself, or the one thread that has taken over the request, may call it. */
+STYX_API bool styx_dir_add(styx_req *req, const styx_dirent *entry);
+STYX_API styx_answer styx_reply_dir(styx_req *req);
+
+/* Somebody will reply, from any thread. What that thread needs to keep beside req is its own affair. */
+STYX_API styx_answer styx_later(styx_req *req);
+
+/* ---- cancellation (design.md 3): a hint that the client, or the server, no longer wants the answer ----
+ *
+ * The handler still has to answer: styx_reply_interrupted if nothing has happened, else what did happen. All three forms
+ * may be used together. */
+
+typedef void styx_cancel_fn(styx_req *req, void *arg);
+
+/* Arm fn: it is called once, as a work item of the session with no lock held, when the request is cancelled; right now, on
+ * this thread, if it has been already. It must not block. It may answer the request. Returns true.
+ *
+ * fn NULL disarms: true when the callback can no longer start (or none was armed); false when it has started: then it, and
+ * only it, owns arg and the answer. A handler disarms before it frees arg, and must not free it on false. An answer while
+ * armed disarms. */
+STYX_API bool styx_req_on_cancel(styx_req *req, styx_cancel_fn *fn, void *arg);
+
+/* True once the request has been cancelled. */
+STYX_API bool styx_req_cancelled(const styx_req *req);
+
+/* A descriptor that becomes readable when the request is cancelled, for poll beside the handler's own; made on the first
+ * call by the embedder's hook, closed by the library when the request is over; never read from it, never close it.
+ * -1 when the embedder has no hook or is out of descriptors. */
+STYX_API int styx_req_cancel_fd(styx_req *req);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,187 @@
+/* styx/wire.h: the codec of 9P, bytes to messages and back.
+ *
+ * Allocates nothing, does no I/O, keeps no state: every function may be called from any thread and never blocks. A decoded
+ * message is a view: its strings and data point into the buffer it was decoded from and live as long as that buffer.
+ * Sources: intro(5), contract.md 1.1 to 1.5 and 1.16; the table of messages is lib/wire/messages.def.
+ */
+#ifndef STYX_WIRE_H
+#define STYX_WIRE_H
+
+#include <styx/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- constants (contract 1.3, 1.5) ---- */
+
+#define STYX_NOTAG 0xFFFFu
+#define STYX_NOFID 0xFFFFFFFFu
+#define STYX_MAXWELEM 16u
+#define STYX_IOHDRSZ 24u   /* room that clients leave for the header of a read or write */
+#define STYX_HDRSZ 7u      /* size[4] type[1] tag[2]: the smallest message */
+#define STYX_RREADHDRSZ 11u /* what precedes the data of an Rread */
+#define STYX_QIDSZ 13u
+#define STYX_STATFIXLEN 49u /* a stat record with four empty strings, its own size field counted */
+#define STYX_MINMSIZE 256u
+#define STYX_ERRMAX 128u
+#define STYX_VERSION_9P2000 "9P2000"
+
+enum { /* qid types: the top byte of the mode */
+  STYX_QTDIR = 0x80,
+  STYX_QTAPPEND = 0x40,
+  STYX_QTEXCL = 0x20,
+  STYX_QTMOUNT = 0x10,
+  STYX_QTAUTH = 0x08,
+  STYX_QTTMP = 0x04,
+  STYX_QTSYMLINK = 0x02,
+  STYX_QTFILE = 0x00
+};
+
+#define STYX_DMDIR 0x80000000u
+#define STYX_DMAPPEND 0x40000000u
+#define STYX_DMEXCL 0x20000000u
+#define STYX_DMAUTH 0x08000000u
+#define STYX_DMTMP 0x04000000u
+#define STYX_DMPERM 0x000001FFu
+
+enum { /* the mode byte of Topen and Tcreate */
+  STYX_OREAD = 0,
+  STYX_OWRITE = 1,
+  STYX_ORDWR = 2,
+  STYX_OEXEC = 3,
+  STYX_OTRUNC = 0x10,
+  STYX_ORCLOSE = 0x40
+};
+
+typedef enum styx_dialect { STYX_9P2000 = 0, STYX_9P2000_U = 1, STYX_9P2000_L = 2 } styx_dialect;
+
+/* Message numbers: STYX_Tversion = 100, … one for each row of messages.def. */
+enum {
+#define STYX_MSG(name, number, dialects, fields, fidrule, mustrun, reply) STYX_##name = (number),
+#include <styx/messages.def>
+#undef STYX_MSG
+};
+
+/* ---- values ---- */
+
+/* A counted string, not terminated, borrowed from whoever made it. */
+typedef struct styx_str {
+  const char *s;
+  size_t len;
+} styx_str;
+
+#define STYX_STR(literal) {(literal), sizeof(literal) - 1}
+STYX_API styx_str styx_str_of(const char *text); /* borrows text; NULL is the empty string */
+STYX_API bool styx_str_eq(styx_str a, styx_str b);
+STYX_API bool styx_str_is(styx_str a, const char *text);
+
+/* Two files of one server are the same if and only if their qids are (type and path); vers changes with the content. */
+typedef struct styx_qid {
+  uint8_t type;
+  uint32_t vers;
+  uint64_t path;
+} styx_qid;
+
+/* A stat record as 9P2000 has it. Times are seconds since 1970. type and dev are the kernel's own (send 0). */
+typedef struct styx_stat {
+  uint16_t type;
+  uint32_t dev;
+  styx_qid qid;
+  uint32_t mode;
+  uint32_t atime;
+  uint32_t mtime;
+  uint64_t length;
+  styx_str name;
+  styx_str uid;
+  styx_str gid;
+  styx_str muid;
+} styx_stat;
+
+/* A record in which every field says "don't touch" (contract 1.4): what a Twstat starts from. */
+STYX_API styx_stat styx_stat_untouched(void);
+
+/* One message of any kind. Which fields count for which type is said by the row of messages.def. */
+typedef struct styx_msg {
+  uint8_t type;
+  uint16_t tag;
+  uint16_t oldtag; /* Tflush */
+  uint8_t mode;    /* Topen, Tcreate */
+  uint16_t nwname; /* Twalk */
+  uint16_t nwqid;  /* Rwalk */
+  uint32_t msize;
+  uint32_t fid;
+  uint32_t newfid;
+  uint32_t afid;
+  uint32_t perm;
+  uint32_t iounit;
+  uint32_t count; /* Tread, Rwrite; Twrite and Rread: bytes at data */
+  uint64_t offset;
+  styx_qid qid;
+  const uint8_t *data; /* Twrite, Rread */
+  styx_str version;
+  styx_str uname;
+  styx_str aname;
+  styx_str name;
+  styx_str ename;
+  union {
+    styx_str wname[STYX_MAXWELEM]; /* Twalk */
+    styx_qid wqid[STYX_MAXWELEM];  /* Rwalk */
+    styx_stat stat;                /* Rstat, Twstat */
+  };
+} styx_msg;
+
+/* ---- messages ---- */
+
+/* The size of the message that starts at buf, once all of it is there; 0 when more bytes are needed; else the negative of
+ * STYX_EFRAME (size under 7) or STYX_ETOOLONG (size over msize; msize 0 = no limit), which can be said as soon as the size
+ * field is there. */
+STYX_API ptrdiff_t styx_frame(const void *buf, size_t len, uint32_t msize);
+
+/* Decode the message that starts at buf. Returns the bytes it took: always its own size field, since a message has to be
+ * consumed exactly; 0 when more bytes are needed; or the negative of a styx_err:
+ *   STYX_EFRAME, STYX_ETOOLONG, STYX_ETRUNC (a count or string reaches past the end): framing is lost, see
+ *     styx_err_is_framing;
+ *   STYX_EUNKNOWN (no such message in this dialect; 106 is one), STYX_EBADT and STYX_EBADR (bytes left over after the
+ *     fields), STYX_EMANYNAMES, STYX_ENUL, STYX_EUTF8, STYX_ENAME ('/' or nothing in a walk or create name),
+ *     STYX_EDOT ("." in a walk), STYX_EBADSTAT: the frame is whole and type and tag of msg are set, so an error reply can be
+ *     sent and the next message found by styx_frame. Other fields are then unspecified.
+ * Never reads outside buf[0..len). A Tversion or Rversion decodes alike in every dialect. */
+STYX_API ptrdiff_t styx_decode(styx_msg *msg, const void *buf, size_t len, uint32_t msize, styx_dialect dialect);
+
+/* Bytes that styx_encode would write, or the negative of STYX_EUNKNOWN, STYX_EMANYNAMES, or STYX_ENOFIT when a string is
+ * longer than 65,535 bytes or a stat record or the whole message longer than its size field can say. */
+STYX_API ptrdiff_t styx_encoded_size(const styx_msg *msg, styx_dialect dialect);
+
+/* Encode msg at buf: bytes written, or a negative error as above (STYX_ENOFIT also when cap is too small; nothing useful is
+ * then in buf). data of Twrite and Rread may lie inside buf where it belongs: it is not copied then. */
+STYX_API ptrdiff_t styx_encode(void *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
+
+/* The name of a message number ("Twalk"), or NULL. */
+STYX_API const char *styx_msg_name(unsigned type);
+
+/* True for the number of a T-message. (Any even number is one on the wire; this asks the table.) */
+STYX_API bool styx_msg_is_t(unsigned type);
+
+/* ---- stat records, with their own size field, as in directory reads ---- */
+
+/* Bytes that record takes (49 plus its strings), or -(STYX_ENOFIT) when over 65,535. */
+STYX_API ptrdiff_t styx_stat_size(const styx_stat *stat);
+STYX_API ptrdiff_t styx_stat_encode(void *buf, size_t cap, const styx_stat *stat);
+/* Used bytes, 0 = need more, -(STYX_EBADSTAT) and -(STYX_ENUL), -(STYX_EUTF8) for what can never become a record. */
+STYX_API ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len);
+
+/* ---- printing: one line, no newline, safe on hostile bytes (what is not printable ASCII or UTF-8 is \xHH) ---- */
+
+/* As snprintf: returns the length that the whole text has, writes at most cap bytes with the terminator.
+ * Form: the message's name, then "tag N", then each field as "name value" in wire order; strings in single quotes;
+ * Rread and Twrite print count and at most 32 bytes of data. NOTAG and NOFID print as words. Example:
+ *   Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib' */
+STYX_API size_t styx_msg_print(char *buf, size_t cap, const styx_msg *msg);
+STYX_API size_t styx_qid_print(char *buf, size_t cap, styx_qid qid);
+STYX_API size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
