@@ -1,0 +1,228 @@
+/* fids.c: fid numbers, the order of requests on them, and the counts on what they are bound to. */
+#include "session/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* ---- users, nodes, bindings: counted ---- */
+
+struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str uname, styx_str aname) {
+  size_t size = sizeof(struct sx_user) + uname.len + aname.len;
+  struct sx_user *u = sx_alloc(&s->s_alloc, size);
+  if (!u)
+    return NULL;
+  char *text = (char *)(u + 1);
+  *u = (struct sx_user){.u_refs = 1, .u_export = e, .u_size = size};
+  u->u_name = (styx_str){text, uname.len};
+  u->u_aname = (styx_str){text + uname.len, aname.len};
+  if (uname.len)
+    memcpy(text, uname.s, uname.len);
+  if (aname.len)
+    memcpy(text + uname.len, aname.s, aname.len);
+  return u;
+}
+
+void sx_user_put(styx_session *s, struct sx_user *user) {
+  if (--user->u_refs == 0)
+    sx_free(&s->s_alloc, user, user->u_size);
+}
+
+struct sx_node *sx_node_new(styx_session *s, struct sx_user *user) {
+  struct sx_node *n = sx_zalloc(&s->s_alloc, sizeof *n);
+  if (!n)
+    return NULL;
+  n->n_session = s;
+  n->n_refs = 1;
+  n->n_user = user;
+  user->u_refs++;
+  s->s_nnodes++;
+  return n;
+}
+
+void sx_node_free(styx_session *s, struct sx_node *node) {
+  sx_user_put(s, node->n_user);
+  s->s_nnodes--;
+  sx_free(&s->s_alloc, node, sizeof *node);
+}
+
+void sx_node_put(styx_session *s, struct sx_node *node) {
+  if (--node->n_refs == 0)
+    sx_work_push(s, &node->n_work, SX_FORGET);
+}
+
+struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node) {
+  struct sx_binding *b = sx_zalloc(&s->s_alloc, sizeof *b);
+  if (!b)
+    return NULL;
+  b->b_refs = 1;
+  b->b_node = node;
+  if (node)
+    node->n_refs++;
+  sx_list_init(&b->b_readers);
+  s->s_nbindings++;
+  return b;
+}
+
+static void binding_free(styx_session *s, struct sx_binding *b) {
+  if (b->b_node)
+    sx_node_put(s, b->b_node);
+  s->s_nbindings--;
+  sx_free(&s->s_alloc, b, sizeof *b);
+}
+
+/* The last one to let go of an open binding has it closed; close comes before forget, since the node is counted by us. */
+void sx_binding_put(styx_session *s, struct sx_binding *b) {
+  if (--b->b_refs > 0)
+    return;
+  assert(sx_list_empty(&b->b_readers)); /* each reader has a pin */
+  if (b->b_open)
+    sx_work_push(s, &b->b_work, SX_CLOSE);
+  else
+    binding_free(s, b);
+}
+
+void sx_binding_closed(styx_session *s, struct sx_binding *b) {
+  if (b->b_clunk) {
+    styx_req *r = b->b_clunk;
+    r->r_answer = b->b_err ? SX_A_ERROR : SX_A_OK;
+    r->r_err = b->b_err;
+    sx_finish(r);
+  } else if (b->b_err) {
+    sx_log(s, STYX_LOG_WARN, "close failed after its fid was gone", styx_err_text(b->b_err));
+  }
+  binding_free(s, b);
+}
+
+/* ---- slots ---- */
+
+static void slot_drop_if_idle(styx_session *s, struct sx_slot *slot) {
+  if (slot->f_binding || slot->f_holder)
+    return;
+  assert(sx_list_empty(&slot->f_queue));
+  sx_table_del(&s->s_fids, slot->f_fid);
+  sx_free(&s->s_alloc, slot, sizeof *slot);
+}
+
+static styx_err slot_new(styx_session *s, uint32_t fid, struct sx_slot **out) {
+  if (s->s_fids.count >= s->s_limits.fids)
+    return STYX_EMANYFIDS;
+  struct sx_slot *slot = sx_zalloc(&s->s_alloc, sizeof *slot);
+  if (!slot || !sx_table_reserve(&s->s_fids)) {
+    sx_free(&s->s_alloc, slot, sizeof *slot);
+    return ENOMEM;
+  }
+  slot->f_fid = fid;
+  sx_list_init(&slot->f_queue);
+  sx_table_put(&s->s_fids, fid, slot);
+  *out = slot;
+  return STYX_OK;
+}
+
+/* Nothing before this place makes, changes or drops the fid any more: what the fid means now is what it means for it. */
+static void grant(struct sx_place *pl) {
+  struct sx_slot *slot = pl->pl_slot;
+  pl->pl_granted = true;
+  pl->pl_pin = slot->f_binding;
+  if (pl->pl_pin)
+    pl->pl_pin->b_refs++;
+  if (pl->pl_use == SX_USE)
+    pl->pl_slot = NULL;
+  else
+    slot->f_holder = pl;
+}
+
+styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use) {
+  styx_session *s = r->r_session;
+  struct sx_place *pl = &r->r_place[i];
+  struct sx_slot *slot = fid == STYX_NOFID ? NULL : sx_table_get(&s->s_fids, fid);
+  pl->pl_req = r;
+  pl->pl_use = use;
+  if (!slot && (use != SX_MAKE || fid == STYX_NOFID)) {
+    pl->pl_granted = true; /* a bad fid: seen when the request starts */
+    return STYX_OK;
+  }
+  if (!slot) {
+    styx_err err = slot_new(s, fid, &slot);
+    if (err)
+      return err;
+  }
+  pl->pl_slot = slot;
+  if (slot->f_holder)
+    sx_list_push(&slot->f_queue, &pl->pl_link);
+  else
+    grant(pl);
+  return STYX_OK;
+}
+
+bool sx_places_granted(const styx_req *r) {
+  return (!r->r_place[0].pl_req || r->r_place[0].pl_granted) && (!r->r_place[1].pl_req || r->r_place[1].pl_granted);
+}
+
+/* The holder has gone: everything behind it up to and with the next holder is granted. */
+static void grant_queue(styx_session *s, struct sx_slot *slot) {
+  while (!slot->f_holder && !sx_list_empty(&slot->f_queue)) {
+    struct sx_place *pl = SX_OF(struct sx_place, pl_link, sx_list_pop(&slot->f_queue));
+    grant(pl);
+    if (sx_places_granted(pl->pl_req))
+      sx_list_push(&s->s_ready, &pl->pl_req->r_wait);
+  }
+}
+
+void sx_places_release(styx_req *r) {
+  styx_session *s = r->r_session;
+  for (int i = 0; i < 2; i++) {
+    struct sx_place *pl = &r->r_place[i];
+    struct sx_slot *slot = pl->pl_slot;
+    sx_unlink(&pl->pl_link);
+    pl->pl_slot = NULL;
+    if (pl->pl_pin) {
+      struct sx_binding *pin = pl->pl_pin;
+      pl->pl_pin = NULL;
+      sx_binding_put(s, pin);
+    }
+    if (slot && slot->f_holder == pl) {
+      slot->f_holder = NULL;
+      grant_queue(s, slot);
+      slot_drop_if_idle(s, slot);
+    }
+  }
+}
+
+void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b) {
+  struct sx_binding *old = slot->f_binding;
+  slot->f_binding = b;
+  if (old)
+    sx_binding_put(s, old);
+}
+
+static bool slot_has_drop(const struct sx_slot *slot) {
+  if (slot->f_holder && slot->f_holder->pl_use == SX_DROP)
+    return true;
+  for (struct sx_link *l = slot->f_queue.next; l != &slot->f_queue; l = l->next)
+    if (SX_OF(struct sx_place, pl_link, l)->pl_use == SX_DROP)
+      return true;
+  return false;
+}
+
+/* After a hangup the fid is only bound for a must-run request that waits to drop it; else it is clunked here and now. */
+void sx_bind_answer(styx_req *r, struct sx_slot *slot, struct sx_binding *b) {
+  sx_bind(r->r_session, slot, b);
+  if (r->r_silent && !slot_has_drop(slot))
+    sx_bind(r->r_session, slot, NULL);
+}
+
+/* The connection is gone, or starts anew: every fid is clunked, save those that a must-run request is about to drop. Slots
+ * with a holder go when it retires; it binds nothing any more (retire.c). */
+void sx_fids_drop_all(styx_session *s) {
+  struct sx_slot *slot;
+  for (size_t at = 0; (slot = sx_table_each(&s->s_fids, &at));)
+    if (!slot_has_drop(slot))
+      sx_bind(s, slot, NULL);
+  for (size_t at = 0; (slot = sx_table_each(&s->s_fids, &at));)
+    if (!slot->f_binding && !slot->f_holder) {
+      size_t mask = s->s_fids.mask;
+      slot_drop_if_idle(s, slot);
+      at = s->s_fids.mask == mask ? at - 1 : 0; /* deleting moves a later cell up into this one, or shrinks the table */
+    }
+}

@@ -1,0 +1,296 @@
+/* intake.c: bytes to messages, messages to requests: version, tags, limits, and each request's place on its fids. */
+#include "session/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What messages.def says of each T-message, as far as intake needs it. */
+enum fid_rule { NONE, USE, CHANGE, DROP, ATTACH, WALK };
+
+struct rule {
+  bool known, is_t, must_run;
+  enum fid_rule fids;
+};
+
+static const struct rule rules[256] = {
+#define STYX_MSG(name, number, dialects, fields, fidrule, mustrun, reply)                                              \
+  [number] = {true, (reply) != 0, (mustrun) != 0, fidrule},
+#include <styx/messages.def>
+#undef STYX_MSG
+};
+
+static uint16_t tag_of(const uint8_t *p) { return (uint16_t)(p[5] | p[6] << 8); }
+
+/* ---- version ---- */
+
+void sx_version_reply(styx_session *s, uint16_t tag, uint32_t msize, const char *version) {
+  if (strcmp(version, "unknown") != 0)
+    s->s_msize = msize;
+  styx_msg r = {.type = STYX_Rversion, .tag = tag, .msize = msize, .version = styx_str_of(version)};
+  sx_out_msg(s, &r);
+}
+
+/* "9P", digits that say 2000 or more, then nothing or a dialect behind a dot, which we answer without (contract 1.6). */
+static bool version_understood(styx_str v) {
+  uint64_t number = 0;
+  size_t i = 2;
+  if (v.len < 3 || memcmp(v.s, "9P", 2) != 0)
+    return false;
+  for (; i < v.len && v.s[i] >= '0' && v.s[i] <= '9'; i++)
+    if (number < 100000000)
+      number = number * 10 + (uint64_t)(v.s[i] - '0');
+  return number >= 2000 && (i == v.len || v.s[i] == '.');
+}
+
+static void t_version(styx_session *s, const styx_msg *m) {
+  uint32_t msize = m->msize < s->s_limits.msize ? m->msize : (uint32_t)s->s_limits.msize;
+  if (m->msize < STYX_MINMSIZE || !version_understood(m->version)) {
+    sx_version_reply(s, m->tag, msize, "unknown"); /* resets nothing */
+    return;
+  }
+  s->s_resetting = true; /* sx_continue answers once the old session is over */
+  s->s_version_tag = m->tag;
+  s->s_version_msize = msize;
+  s->s_reset_since = s->s_now;
+  sx_abort_all(s);
+}
+
+/* ---- requests ---- */
+
+static styx_err take_places(styx_req *r, enum fid_rule rule) {
+  const styx_msg *m = &r->r_msg;
+  styx_err err = STYX_OK;
+  switch (rule) {
+  case NONE:
+    return STYX_OK;
+  case USE:
+    return sx_place_take(r, 0, m->fid, SX_USE);
+  case CHANGE:
+    return sx_place_take(r, 0, m->fid, SX_CHANGE);
+  case DROP:
+    return sx_place_take(r, 0, m->fid, SX_DROP);
+  case ATTACH: /* the use first: it may be the same fid */
+    if (m->afid != STYX_NOFID)
+      err = sx_place_take(r, 1, m->afid, SX_USE);
+    return err ? err : sx_place_take(r, 0, m->fid, SX_MAKE);
+  case WALK:
+    if (m->newfid == m->fid)
+      return sx_place_take(r, 0, m->fid, SX_CHANGE);
+    err = sx_place_take(r, 0, m->fid, SX_USE);
+    return err ? err : sx_place_take(r, 1, m->newfid, SX_MAKE);
+  }
+  return STYX_OK;
+}
+
+static void refuse(styx_session *s, uint16_t tag, styx_err err) {
+  s->s_info.errors++;
+  sx_out_error(s, tag, err, NULL);
+}
+
+/* Over a limit everything is refused but what makes room again. */
+static bool over_limit(const styx_session *s, unsigned type, size_t len) {
+  if (rules[type].must_run)
+    return false;
+  return s->s_nreq >= s->s_limits.requests || (type == STYX_Twrite && s->s_held + len > s->s_limits.held);
+}
+
+static void trace_in(styx_session *s, const styx_msg *m) {
+  if (s->s_hooks.trace)
+    s->s_hooks.trace(s->s_hook_arg, false, m);
+}
+
+static void t_request(styx_session *s, const uint8_t *p, size_t len) {
+  uint16_t tag = tag_of(p);
+  styx_req *r = sx_req_new(s, p, len);
+  if (!r) {
+    refuse(s, tag, ENOMEM);
+    return;
+  }
+  /* The whole frame is there, so this is its length, or what is wrong with it. */
+  ptrdiff_t used = styx_decode(&r->r_msg, r->r_bytes, len, s->s_msize, STYX_9P2000);
+  if (used <= 0) {
+    styx_err err = used < 0 ? (styx_err)-used : STYX_ETRUNC;
+    if (styx_err_is_framing(err))
+      sx_end(s, styx_err_text(err));
+    else
+      refuse(s, tag, err);
+    sx_req_free(r);
+    return;
+  }
+  trace_in(s, &r->r_msg);
+  r->r_tagged.t_tag = tag;
+  r->r_must_run = rules[p[4]].must_run;
+  if (!sx_tag_add(s, &r->r_tagged)) {
+    refuse(s, tag, ENOMEM);
+    sx_req_free(r);
+    return;
+  }
+  s->s_outstanding++;
+  sx_list_push(&s->s_requests, &r->r_all);
+  styx_err err = take_places(r, rules[p[4]].fids);
+  if (err)
+    sx_finish_error(r, err);
+  else if (sx_places_granted(r))
+    sx_list_push(&s->s_ready, &r->r_wait);
+}
+
+/* Tversion and Tflush make no request. Both are short and have no content that could be wrong in a well-framed message,
+ * save trailing bytes and a bad version string. */
+static void t_control(styx_session *s, const uint8_t *p, size_t len) {
+  styx_msg m;
+  ptrdiff_t used = styx_decode(&m, p, len, 0, STYX_9P2000);
+  if (used < 0 && styx_err_is_framing((styx_err)-used)) {
+    sx_end(s, styx_err_text((styx_err)-used));
+    return;
+  }
+  if (p[4] == STYX_Tversion) {
+    if (used < 0)
+      m = (styx_msg){.type = STYX_Tversion, .tag = tag_of(p), .msize = 0}; /* not understood: "unknown" */
+    trace_in(s, &m);
+    t_version(s, &m);
+    return;
+  }
+  if (used < 0)
+    m = (styx_msg){.type = STYX_Tflush, .tag = tag_of(p), .oldtag = STYX_NOTAG}; /* F2: never an error */
+  trace_in(s, &m);
+  sx_t_flush(s, &m);
+}
+
+static void take_message(styx_session *s, const uint8_t *p, size_t len) {
+  uint8_t type = p[4];
+  uint16_t tag = tag_of(p);
+  s->s_info.messages_in++;
+  if (rules[type].known && !rules[type].is_t)
+    sx_end(s, styx_err_text(STYX_ENOTT));
+  else if (type == STYX_Tversion || type == STYX_Tflush)
+    t_control(s, p, len);
+  else if (!s->s_msize)
+    refuse(s, tag, STYX_ENOVERSION);
+  else if (!rules[type].known)
+    refuse(s, tag, STYX_EUNKNOWN);
+  else if (tag == STYX_NOTAG)
+    refuse(s, tag, STYX_EBADTAG);
+  else if (sx_tag_find(s, tag))
+    refuse(s, tag, STYX_EDUPTAG);
+  else if (over_limit(s, type, len))
+    refuse(s, tag, STYX_ELIMIT);
+  else
+    t_request(s, p, len);
+}
+
+/* ---- bytes ---- */
+
+static bool may_parse(const styx_session *s) {
+  return !s->s_resetting && !s->s_paused && !s->s_hungup && !s->s_ended;
+}
+
+bool styx_session_wants_input(const styx_session *s) { return may_parse(s); }
+
+static uint32_t frame_limit(const styx_session *s) { return s->s_msize ? s->s_msize : (uint32_t)s->s_limits.prelude; }
+
+/* Take whole messages from p; how many bytes they were. */
+static size_t consume(styx_session *s, const uint8_t *p, size_t len) {
+  size_t used = 0;
+  while (may_parse(s)) {
+    ptrdiff_t n = styx_frame(p + used, len - used, frame_limit(s));
+    if (n < 0)
+      sx_end(s, styx_err_text((styx_err)-n));
+    if (n <= 0)
+      break;
+    take_message(s, p + used, (size_t)n);
+    used += (size_t)n;
+    if (s->s_resetting)
+      sx_continue(s); /* mostly there is nothing to wait for: the next message is parsed at once */
+  }
+  return used;
+}
+
+/* Grows with bytes that have come, never by what a size field says. */
+static bool stash(styx_session *s, const uint8_t *p, size_t len) {
+  if (len == 0)
+    return true;
+  if (s->s_in_len + len > s->s_in_cap) {
+    size_t cap = s->s_in_cap ? s->s_in_cap : 256;
+    while (cap < s->s_in_len + len)
+      cap *= 2;
+    uint8_t *bigger = sx_alloc(&s->s_alloc, cap);
+    if (!bigger) {
+      sx_end(s, "no memory for an incomplete message");
+      return false;
+    }
+    if (s->s_in_len)
+      memcpy(bigger, s->s_in, s->s_in_len);
+    sx_free(&s->s_alloc, s->s_in, s->s_in_cap);
+    s->s_in = bigger;
+    s->s_in_cap = cap;
+  }
+  if (s->s_in_len == 0)
+    s->s_partial_since = s->s_now;
+  memcpy(s->s_in + s->s_in_len, p, len);
+  s->s_in_len += len;
+  return true;
+}
+
+static void stash_free(styx_session *s) {
+  sx_free(&s->s_alloc, s->s_in, s->s_in_cap);
+  s->s_in = NULL;
+  s->s_in_len = s->s_in_cap = 0;
+}
+
+/* Parse what is in the stash. While it is parsed it belongs to this call, so that parsing may come back here. */
+void sx_parse_on(styx_session *s) {
+  if (!s->s_in_len || !may_parse(s))
+    return;
+  uint8_t *in = s->s_in;
+  size_t len = s->s_in_len, cap = s->s_in_cap;
+  s->s_in = NULL;
+  s->s_in_len = s->s_in_cap = 0;
+  size_t used = consume(s, in, len);
+  if (used < len && !s->s_ended && !s->s_hungup) {
+    memmove(in, in + used, len - used);
+    s->s_in = in;
+    s->s_in_len = len - used;
+    s->s_in_cap = cap;
+    if (used)
+      s->s_partial_since = s->s_now;
+  } else {
+    sx_free(&s->s_alloc, in, cap);
+  }
+}
+
+/* How many of the len bytes at p belong to the message that the stash has begun. */
+static size_t missing(const styx_session *s, size_t len) {
+  size_t have = s->s_in_len, want = STYX_HDRSZ;
+  if (have >= 4) {
+    const uint8_t *p = s->s_in;
+    want = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+  } else {
+    want = 4;
+  }
+  if (want <= have)
+    return len;
+  return want - have < len ? want - have : len;
+}
+
+void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t now) {
+  const uint8_t *p = buf;
+  s->s_now = now;
+  while (len > 0 && !s->s_hungup && !s->s_ended) {
+    size_t take;
+    if (s->s_in_len == 0 && may_parse(s)) {
+      take = consume(s, p, len);
+      if (take < len && !s->s_ended && stash(s, p + take, len - take))
+        take = len;
+    } else {
+      take = may_parse(s) ? missing(s, len) : len;
+      if (!stash(s, p, take))
+        break;
+      sx_parse_on(s);
+    }
+    p += take;
+    len -= take;
+  }
+  if (s->s_ended)
+    stash_free(s);
+  sx_continue(s);
+}

@@ -1,0 +1,305 @@
+/* replies.c: what handlers call, on any thread and without the lock: publish an answer, and learn of cancellation. */
+#include "session/state.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const styx_answer ANSWERED = {1};
+
+/* Exactly one answer counts: RUNNING -> ANSWERED is won once. An armed callback is disarmed by the same step. */
+static bool claim(styx_req *r) {
+  uint32_t word = atomic_load_explicit(&r->r_word, memory_order_relaxed);
+  do {
+    if ((word & SX_STATE) != SX_RUNNING) {
+      atomic_fetch_add_explicit(&r->r_session->s_duplicates, 1, memory_order_relaxed);
+      return false;
+    }
+    /* acquire: the room that another thread may have made; release: pairs with ask_running in flush.c */
+  } while (!atomic_compare_exchange_weak_explicit(&r->r_word, &word, (word & ~(SX_STATE | SX_ARMED)) | SX_ANSWERED,
+                                                  memory_order_acq_rel, memory_order_relaxed));
+  return true;
+}
+
+/* r may be gone when this returns. */
+static styx_answer publish(styx_req *r, enum sx_answer kind) {
+  r->r_answer = kind;
+  sx_post(r->r_session, &r->r_post, SX_ANSWER);
+  return ANSWERED;
+}
+
+static styx_answer publish_error(styx_req *r, styx_err err) {
+  r->r_err = err ? err : EIO;
+  return publish(r, SX_A_ERROR);
+}
+
+styx_answer styx_later(styx_req *req) {
+  (void)req;
+  return ANSWERED;
+}
+
+styx_answer styx_reply_ok(styx_req *req) { return claim(req) ? publish(req, SX_A_OK) : ANSWERED; }
+
+styx_answer styx_reply_error(styx_req *req, styx_err err) { return claim(req) ? publish_error(req, err) : ANSWERED; }
+
+styx_answer styx_reply_error_text(styx_req *req, styx_err err, const char *fmt, ...) {
+  if (!claim(req))
+    return ANSWERED;
+  va_list args, again;
+  va_start(args, fmt);
+  va_copy(again, args);
+  int len = vsnprintf(NULL, 0, fmt, args);
+  va_end(args);
+  if (len >= 0 && (req->r_text = sx_alloc(&req->r_session->s_alloc, (size_t)len + 1))) {
+    req->r_text_size = (size_t)len + 1;
+    vsnprintf(req->r_text, req->r_text_size, fmt, again);
+  }
+  va_end(again);
+  return publish_error(req, err); /* without memory for the words: err's own */
+}
+
+styx_answer styx_reply_interrupted(styx_req *req) { return claim(req) ? publish(req, SX_A_INTERRUPTED) : ANSWERED; }
+
+styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid) {
+  if (!claim(req))
+    return ANSWERED;
+  req->r_ans_node = node;
+  req->r_qid = qid;
+  return publish(req, SX_A_NODE);
+}
+
+styx_answer styx_reply_open(styx_req *req, styx_qid qid, void *handle) {
+  if (!claim(req))
+    return ANSWERED;
+  req->r_qid = qid;
+  req->r_ans_handle = handle;
+  return publish(req, SX_A_OPEN);
+}
+
+styx_answer styx_reply_create(styx_req *req, void *node, styx_qid qid, void *handle) {
+  if (!claim(req))
+    return ANSWERED;
+  req->r_ans_node = node;
+  req->r_qid = qid;
+  req->r_ans_handle = handle;
+  return publish(req, SX_A_CREATE);
+}
+
+void styx_req_iounit(styx_req *req, uint32_t iounit) { req->r_iounit = iounit; }
+
+styx_answer styx_reply_count(styx_req *req, uint32_t count) {
+  if (!claim(req))
+    return ANSWERED;
+  req->r_count = count < req->r_msg.count ? count : req->r_msg.count;
+  return publish(req, SX_A_COUNT);
+}
+
+/* ---- data: written into the frame that will be sent ---- */
+
+static void put32(uint8_t *p, uint32_t v) {
+  for (int i = 0; i < 4; i++)
+    p[i] = (uint8_t)(v >> 8 * i);
+}
+
+void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count) {
+  put32(p, STYX_RREADHDRSZ + count);
+  p[4] = STYX_Rread;
+  p[5] = (uint8_t)tag;
+  p[6] = (uint8_t)(tag >> 8);
+  put32(p + STYX_HDRSZ, count);
+}
+
+static uint8_t *frame(styx_req *r, size_t data) {
+  if (!r->r_frame) {
+    r->r_frame_size = STYX_RREADHDRSZ + data;
+    r->r_frame = sx_alloc(&r->r_session->s_alloc, r->r_frame_size);
+  }
+  return r->r_frame;
+}
+
+static styx_answer publish_frame(styx_req *r, enum sx_answer kind, size_t len) {
+  sx_rread_header(r->r_frame, r->r_tagged.t_tag, (uint32_t)len);
+  r->r_frame_len = STYX_RREADHDRSZ + len;
+  return publish(r, kind);
+}
+
+void *styx_req_room(styx_req *req, size_t *cap) {
+  *cap = req->r_msg.count;
+  uint8_t *f = frame(req, req->r_msg.count);
+  return f ? f + STYX_RREADHDRSZ : NULL;
+}
+
+styx_answer styx_reply_filled(styx_req *req, size_t len) {
+  if (!claim(req))
+    return ANSWERED;
+  size_t cap = req->r_frame ? req->r_frame_size - STYX_RREADHDRSZ : 0;
+  if (!frame(req, 0))
+    return publish_error(req, ENOMEM);
+  return publish_frame(req, SX_A_DATA, len < cap ? len : cap);
+}
+
+styx_answer styx_reply_data(styx_req *req, const void *data, size_t len) {
+  if (!claim(req))
+    return ANSWERED;
+  if (len > req->r_msg.count)
+    len = req->r_msg.count;
+  if (!frame(req, len))
+    return publish_error(req, ENOMEM);
+  if (len)
+    memcpy(req->r_frame + STYX_RREADHDRSZ, data, len);
+  return publish_frame(req, SX_A_DATA, len);
+}
+
+styx_answer styx_reply_slice(styx_req *req, const void *file, size_t len) {
+  uint64_t offset = req->r_msg.offset;
+  if (offset >= len)
+    return styx_reply_data(req, "", 0);
+  return styx_reply_data(req, (const char *)file + offset, len - (size_t)offset);
+}
+
+styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg) {
+  if (!claim(req)) {
+    release(arg);
+    return ANSWERED;
+  }
+  if (len > req->r_msg.count)
+    len = req->r_msg.count;
+  req->r_segment = sx_segment_of_ref(req->r_session, data, len, release, arg);
+  if (!req->r_segment) {
+    release(arg);
+    return publish_error(req, ENOMEM);
+  }
+  return publish(req, SX_A_REF);
+}
+
+/* ---- attributes and directory entries ---- */
+
+static uint32_t seconds(styx_time t) {
+  return t.sec < 0 ? 0 : t.sec > (int64_t)UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)t.sec;
+}
+
+static styx_str name_or_number(styx_str name, uint32_t number, char buf[12]) {
+  if (name.len)
+    return name;
+  return (styx_str){buf, (size_t)snprintf(buf, 12, "%u", (unsigned)number)};
+}
+
+struct names {
+  char uid[12], gid[12], muid[12];
+};
+
+static styx_stat stat_of(const styx_attr *a, struct names *n) {
+  return (styx_stat){.qid = a->qid,
+                     .mode = a->mode,
+                     .atime = seconds(a->atime),
+                     .mtime = seconds(a->mtime),
+                     .length = a->mode & STYX_DMDIR ? 0 : a->length,
+                     .name = a->name,
+                     .uid = name_or_number(a->uid, a->n_uid, n->uid),
+                     .gid = name_or_number(a->gid, a->n_gid, n->gid),
+                     .muid = name_or_number(a->muid, a->n_muid, n->muid)};
+}
+
+bool styx_req_wants_attr(const styx_req *req) {
+  (void)req;
+  return true; /* 9P2000 reads directories as stat records */
+}
+
+styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
+  struct names names;
+  if (!claim(req))
+    return ANSWERED;
+  styx_msg m = {.type = STYX_Rstat, .tag = req->r_tagged.t_tag};
+  m.stat = stat_of(attr, &names);
+  ptrdiff_t size = styx_encoded_size(&m, STYX_9P2000);
+  if (size < 0 || (size_t)size > req->r_session->s_msize)
+    return publish_error(req, STYX_ENOFIT);
+  if (!frame(req, (size_t)size))
+    return publish_error(req, ENOMEM);
+  req->r_frame_len = (size_t)styx_encode(req->r_frame, req->r_frame_size, &m, STYX_9P2000);
+  return publish(req, SX_A_ATTR);
+}
+
+bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
+  struct names names;
+  if (!req->r_frame) {
+    if (!frame(req, req->r_msg.count)) {
+      req->r_err = ENOMEM;
+      return false;
+    }
+    req->r_frame_len = STYX_RREADHDRSZ;
+  }
+  styx_stat st = stat_of(&entry->attr, &names);
+  ptrdiff_t n = styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st);
+  if (n < 0) {
+    if (req->r_frame_len == STYX_RREADHDRSZ)
+      req->r_err = STYX_ESMALLBUF;
+    return false;
+  }
+  req->r_frame_len += (size_t)n;
+  req->r_cookie = entry->cookie;
+  return true;
+}
+
+styx_answer styx_reply_dir(styx_req *req) {
+  if (!claim(req))
+    return ANSWERED;
+  if (req->r_err)
+    return publish_error(req, req->r_err);
+  if (!req->r_frame) { /* no entry at all: the end */
+    if (!frame(req, 0))
+      return publish_error(req, ENOMEM);
+    req->r_frame_len = STYX_RREADHDRSZ;
+  }
+  return publish_frame(req, SX_A_DIR, req->r_frame_len - STYX_RREADHDRSZ);
+}
+
+/* ---- cancellation ---- */
+
+bool styx_req_cancelled(const styx_req *req) {
+  return (atomic_load_explicit(&req->r_word, memory_order_acquire) & SX_ASKED) != 0;
+}
+
+static bool disarm(styx_req *r) {
+  uint32_t word = atomic_load_explicit(&r->r_word, memory_order_acquire);
+  while (word & SX_ARMED) /* pairs with: run_cancel, which turns ARMED into STARTED */
+    if (atomic_compare_exchange_weak_explicit(&r->r_word, &word, word & ~SX_ARMED, memory_order_acq_rel,
+                                              memory_order_acquire))
+      return true;
+  return !(word & SX_STARTED);
+}
+
+bool styx_req_on_cancel(styx_req *req, styx_cancel_fn *fn, void *arg) {
+  if (!fn)
+    return disarm(req);
+  if (!disarm(req))
+    return true; /* it has been called already: once is all */
+  req->r_cancel_fn = fn;
+  req->r_cancel_arg = arg;
+  uint32_t word = atomic_load_explicit(&req->r_word, memory_order_acquire);
+  for (;;) {
+    /* release: fn and arg before ARMED. Either we see ASKED here, or ask_running sees ARMED. */
+    uint32_t mark = word & SX_ASKED ? SX_STARTED : SX_ARMED;
+    if (atomic_compare_exchange_weak_explicit(&req->r_word, &word, word | mark, memory_order_acq_rel,
+                                              memory_order_acquire)) {
+      if (mark == SX_STARTED)
+        fn(req, arg);
+      return true;
+    }
+  }
+}
+
+int styx_req_cancel_fd(styx_req *req) {
+  const styx_session *s = req->r_session;
+  if (req->r_cancel_fd >= 0 || !s->s_hooks.cancel_fd_new)
+    return req->r_cancel_fd;
+  int fd = s->s_hooks.cancel_fd_new(s->s_hook_arg);
+  if (fd < 0)
+    return -1;
+  req->r_cancel_fd = fd;
+  /* release: the descriptor before the bit. Either we see ASKED here, or ask_running sees HAS_FD. */
+  if (atomic_fetch_or_explicit(&req->r_word, SX_HAS_FD, memory_order_acq_rel) & SX_ASKED)
+    s->s_hooks.cancel_fd_signal(s->s_hook_arg, fd);
+  return fd;
+}

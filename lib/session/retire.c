@@ -1,0 +1,234 @@
+/* retire.c: answers become replies. For each request, in one step under the lock: reply or silence is decided, fids are
+ * settled, the tag is cleared, the reply and the Rflushes that wait for it are appended, and what was parked behind it is
+ * granted. So nothing can come between a reply and its flushes. */
+#include "session/state.h"
+
+#include <errno.h>
+
+static bool succeeded(const styx_req *r) {
+  return r->r_answer != SX_A_NONE && r->r_answer != SX_A_ERROR && r->r_answer != SX_A_INTERRUPTED;
+}
+
+/* ---- settle: the fids as the reply says ---- */
+
+static void fill_node(styx_req *r) {
+  r->r_node->n_node = r->r_ans_node;
+  r->r_node->n_qid = r->r_qid;
+  r->r_binding->b_node = r->r_node; /* its count moves with it */
+  r->r_node = NULL;
+}
+
+static void fill_handle(styx_req *r) {
+  r->r_binding->b_handle = r->r_ans_handle;
+  r->r_binding->b_open = true;
+  r->r_binding->b_mode = r->r_msg.mode;
+}
+
+static void settle(styx_req *r) {
+  const styx_msg *m = &r->r_msg;
+  int place = 0;
+  switch (m->type) {
+  case STYX_Tattach:
+    fill_node(r);
+    r->r_user->u_root = r->r_qid;
+    break;
+  case STYX_Tcreate:
+    fill_node(r);
+    fill_handle(r);
+    break;
+  case STYX_Topen:
+    fill_handle(r);
+    break;
+  case STYX_Twalk:
+    if (r->r_walk && r->r_walk->wk_done < m->nwname)
+      return; /* partial: nothing changes */
+    place = m->newfid != m->fid;
+    break;
+  default:
+    return;
+  }
+  sx_bind_answer(r, r->r_place[place].pl_slot, r->r_binding);
+  r->r_binding = NULL;
+}
+
+/* ---- replies ---- */
+
+static uint32_t iounit(const styx_req *r) {
+  uint32_t most = r->r_session->s_msize - STYX_IOHDRSZ;
+  return r->r_iounit && r->r_iounit < most ? r->r_iounit : most;
+}
+
+static void reply_walk(const styx_req *r, styx_msg *m) {
+  m->nwqid = r->r_walk ? r->r_walk->wk_done : 0;
+  for (uint16_t i = 0; i < m->nwqid; i++)
+    m->wqid[i] = r->r_walk->wk_qids[i];
+}
+
+static void reply_success(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (r->r_answer == SX_A_REF) {
+    sx_out_ref(s, r->r_tagged.t_tag, &r->r_segment);
+    return;
+  }
+  if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR) {
+    sx_out_frame(s, &r->r_frame, r->r_frame_size, r->r_frame_len);
+    return;
+  }
+  styx_msg m = {.type = (uint8_t)(r->r_msg.type + 1), .tag = r->r_tagged.t_tag, .qid = r->r_qid, .count = r->r_count};
+  m.iounit = iounit(r);
+  if (r->r_msg.type == STYX_Twalk)
+    reply_walk(r, &m);
+  sx_out_msg(s, &m);
+}
+
+static void reply_failure(styx_req *r) {
+  styx_session *s = r->r_session;
+  bool interrupted = r->r_answer == SX_A_INTERRUPTED;
+  /* Silence only if a Tflush waits, and nothing has happened: a real error is delivered (F7, F8). */
+  if (interrupted && r->r_flushes && !r->r_must_run && !s->s_send_interrupted) {
+    s->s_info.flushed_silent++;
+    return;
+  }
+  s->s_info.errors++;
+  sx_out_error(s, r->r_tagged.t_tag, interrupted ? EINTR : r->r_err, interrupted ? NULL : r->r_text);
+}
+
+/* ---- the end of a request ---- */
+
+/* What was prepared and not used. */
+static void drop_leftovers(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (r->r_node)
+    sx_node_free(s, r->r_node);
+  if (r->r_binding)
+    sx_binding_put(s, r->r_binding);
+  if (r->r_walk) {
+    if (r->r_walk->wk_at)
+      sx_node_put(s, r->r_walk->wk_at);
+    sx_free(&s->s_alloc, r->r_walk, sizeof *r->r_walk);
+  }
+  if (r->r_segment)
+    sx_segment_over(s, r->r_segment);
+  r->r_node = NULL;
+  r->r_binding = NULL;
+  r->r_walk = NULL;
+  r->r_segment = NULL;
+}
+
+static void release_reserved(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (!r->r_has_reserved)
+    return;
+  s->s_held -= r->r_reserved;
+  s->s_reserved--;
+  r->r_has_reserved = false;
+}
+
+void sx_finish(styx_req *r) {
+  styx_session *s = r->r_session;
+  bool success = succeeded(r);
+  sx_unlink(&r->r_wait);
+  sx_unlink(&r->r_all);
+  s->s_outstanding--;
+  if (success)
+    settle(r);
+  sx_tag_del(s, &r->r_tagged);
+  if (r->r_reading_dir)
+    sx_dirread_over(r, success);
+  if (!r->r_silent) {
+    if (success)
+      reply_success(r);
+    else
+      reply_failure(r);
+  }
+  sx_flushes_answer(r);
+  drop_leftovers(r);
+  release_reserved(r);
+  sx_places_release(r);
+  sx_req_put(r);
+}
+
+void sx_finish_error(styx_req *r, styx_err err) {
+  r->r_answer = SX_A_ERROR;
+  r->r_err = err;
+  sx_finish(r);
+}
+
+/* ---- posts ---- */
+
+/* The answers that each operation may have, beside errors. */
+static const uint16_t valid_answers[STYX_NOPS] = {
+    [STYX_OP_attach] = 1 << SX_A_NODE,   [STYX_OP_walk] = 1 << SX_A_NODE,
+    [STYX_OP_open] = 1 << SX_A_OPEN,     [STYX_OP_create] = 1 << SX_A_CREATE,
+    [STYX_OP_read] = 1 << SX_A_DATA | 1 << SX_A_REF, [STYX_OP_write] = 1 << SX_A_COUNT,
+    [STYX_OP_readdir] = 1 << SX_A_DIR,   [STYX_OP_getattr] = 1 << SX_A_ATTR,
+    [STYX_OP_setattr] = 1 << SX_A_OK,    [STYX_OP_remove] = 1 << SX_A_OK,
+    [STYX_OP_fsync] = 1 << SX_A_OK,
+};
+
+static void answered(styx_req *r) {
+  styx_session *s = r->r_session;
+  uint16_t valid = valid_answers[r->r_op] | 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
+  if (r->r_dropped) {
+    s->s_info.dropped_answers++;
+    sx_log(s, STYX_LOG_ERROR, "handler returned without an answer", styx_msg_name(r->r_msg.type));
+  }
+  if (!(valid >> r->r_answer & 1)) {
+    sx_log(s, STYX_LOG_ERROR, "answer of the wrong kind", styx_msg_name(r->r_msg.type));
+    r->r_answer = SX_A_ERROR;
+    r->r_err = EIO;
+  }
+  if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
+    sx_walk_answered(r);
+  else
+    sx_finish(r);
+}
+
+static void take(styx_session *s, struct sx_post *p) {
+  switch (p->p_kind) {
+  case SX_ANSWER:
+    answered(SX_OF(styx_req, r_post, p));
+    break;
+  case SX_FREE:
+    sx_req_free(SX_OF(styx_req, r_post, p));
+    break;
+  case SX_CLOSED:
+    sx_binding_closed(s, SX_OF(struct sx_binding, b_post, p));
+    break;
+  case SX_FORGOTTEN:
+    sx_node_free(s, SX_OF(struct sx_node, n_post, p));
+    break;
+  case SX_RELEASED:
+    s->s_nreleases--;
+    sx_segment_free(s, SX_OF(struct sx_segment, g_post, p));
+    break;
+  }
+}
+
+/* The posts since the last time, oldest first. */
+static struct sx_post *take_posts(styx_session *s) {
+  /* acquire: pairs with the release in sx_post */
+  struct sx_post *top = atomic_exchange_explicit(&s->s_posts, NULL, memory_order_acquire), *first = NULL;
+  while (top) {
+    struct sx_post *next = top->p_next;
+    top->p_next = first;
+    first = top;
+    top = next;
+  }
+  return first;
+}
+
+bool styx_session_retire(styx_session *s, uint64_t now) {
+  bool any = false;
+  struct sx_post *p;
+  s->s_now = now;
+  while ((p = take_posts(s))) {
+    any = true;
+    for (struct sx_post *next; p; p = next) {
+      next = p->p_next;
+      take(s, p);
+    }
+    sx_continue(s);
+  }
+  return any;
+}

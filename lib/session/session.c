@@ -1,0 +1,197 @@
+/* session.c: making and ending a session, and the lists through which work and answers pass. */
+#include "session/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+styx_limits styx_limits_default(void) {
+  return (styx_limits){
+#define STYX_LIMIT(field, flag, default_, unit, help) .field = (default_),
+#include <styx/limits.def>
+#undef STYX_LIMIT
+  };
+}
+
+styx_err styx_session_new(styx_session **out, const styx_session_config *config, uint64_t now) {
+  if (!config || config->size < sizeof *config || !config->exports || config->nexports == 0)
+    return STYX_EBADARG;
+  styx_session *s = sx_zalloc(config->allocator, sizeof *s);
+  if (!s)
+    return ENOMEM;
+  if (config->allocator)
+    s->s_alloc = *config->allocator;
+  if (config->hooks)
+    s->s_hooks = *config->hooks;
+  s->s_hook_arg = config->hook_arg;
+  s->s_limits = config->limits ? *config->limits : styx_limits_default();
+  s->s_exports = config->exports;
+  s->s_nexports = config->nexports;
+  s->s_send_interrupted = config->send_interrupted;
+  s->s_now = s->s_born = s->s_progress = now;
+  uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
+  sx_table_init(&s->s_fids, &s->s_alloc, seed);
+  sx_table_init(&s->s_tags, &s->s_alloc, seed);
+  struct sx_link *lists[] = {&s->s_requests, &s->s_ready, &s->s_hungry, &s->s_work};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    sx_list_init(lists[i]);
+  *out = s;
+  return STYX_OK;
+}
+
+void styx_session_free(styx_session *s) {
+  if (!s)
+    return;
+  assert(styx_session_done(s));
+  styx_allocator alloc = s->s_alloc;
+  sx_table_fini(&s->s_fids);
+  sx_table_fini(&s->s_tags);
+  sx_free(&alloc, s->s_in, s->s_in_cap);
+  sx_free(&alloc, s, sizeof *s);
+}
+
+void sx_log(styx_session *s, styx_level level, const char *what, const char *detail) {
+  if (s->s_hooks.log)
+    s->s_hooks.log(s->s_hook_arg, level, what, detail ? detail : "");
+}
+
+void sx_end(styx_session *s, const char *why) {
+  if (!s->s_ended)
+    s->s_ended = why;
+}
+
+const char *styx_session_ended(const styx_session *s) { return s->s_ended; }
+
+/* ---- work and posts ---- */
+
+void sx_work_push(styx_session *s, struct styx_work *work, enum sx_work_kind kind) {
+  work->w_kind = kind;
+  sx_list_push(&s->s_work, &work->w_link);
+}
+
+styx_work *styx_session_next(styx_session *s) {
+  struct sx_link *l = sx_list_pop(&s->s_work);
+  return l ? SX_OF(struct styx_work, w_link, l) : NULL;
+}
+
+void sx_post(styx_session *s, struct sx_post *post, enum sx_post_kind kind) {
+  /* Once the post is on the stack the session may retire it and be freed: the hook is read before. */
+  void (*wake)(void *) = s->s_hooks.wake;
+  void *arg = s->s_hook_arg;
+  post->p_kind = kind;
+  struct sx_post *top = atomic_load_explicit(&s->s_posts, memory_order_relaxed);
+  do
+    post->p_next = top;
+  /* release: the answer is written before it can be seen; pairs with: the exchange in styx_session_retire */
+  while (!atomic_compare_exchange_weak_explicit(&s->s_posts, &top, post, memory_order_release, memory_order_relaxed));
+  if (!top && wake)
+    wake(arg);
+}
+
+/* ---- what has become possible ---- */
+
+static bool reset_is_over(const styx_session *s) {
+  return s->s_resetting && !s->s_hungup && s->s_outstanding == 0 && s->s_nbindings == 0 && s->s_nnodes == 0;
+}
+
+static void start_ready(styx_session *s) {
+  struct sx_link *l;
+  while ((l = sx_list_pop(&s->s_ready)))
+    sx_start(SX_OF(styx_req, r_wait, l));
+}
+
+void sx_continue(styx_session *s) {
+  do {
+    start_ready(s);
+    sx_feed_hungry(s);
+    if (reset_is_over(s)) {
+      s->s_resetting = false;
+      sx_version_reply(s, s->s_version_tag, s->s_version_msize, STYX_VERSION_9P2000);
+    }
+    sx_parse_on(s);
+  } while (!sx_list_empty(&s->s_ready) || reset_is_over(s));
+}
+
+void styx_session_hangup(styx_session *s) {
+  if (s->s_hungup)
+    return;
+  s->s_hungup = true;
+  s->s_in_len = 0;
+  sx_abort_all(s);
+  sx_out_clear(s);
+  start_ready(s);
+}
+
+bool styx_session_done(const styx_session *s) {
+  return s->s_hungup && s->s_nreq == 0 && s->s_nbindings == 0 && s->s_nnodes == 0 && s->s_nreleases == 0 &&
+         sx_list_empty(&s->s_work) && !atomic_load_explicit(&s->s_posts, memory_order_relaxed);
+}
+
+/* ---- time ---- */
+
+/* Each thing that can take too long: since when (0: it is not going on), for how long, and what is then said. */
+struct timer {
+  uint64_t since, bound;
+  const char *why;
+};
+
+static size_t timers(const styx_session *s, struct timer out[4]) {
+  const styx_limits *l = &s->s_limits;
+  size_t n = 0;
+  if (!s->s_msize)
+    out[n++] = (struct timer){s->s_born, l->handshake, "no Tversion in time"};
+  if (s->s_in_len && !s->s_resetting && !s->s_paused)
+    out[n++] = (struct timer){s->s_partial_since, l->partial, "message incomplete for too long"};
+  if (s->s_paused)
+    out[n++] = (struct timer){s->s_progress, l->stalled, "peer does not read its replies"};
+  if (s->s_resetting)
+    out[n++] = (struct timer){s->s_reset_since, l->reset, "requests did not end at Tversion"};
+  return n;
+}
+
+uint64_t styx_session_deadline(const styx_session *s) {
+  uint64_t first = UINT64_MAX;
+  struct timer t[4];
+  if (s->s_hungup || s->s_ended)
+    return first;
+  for (size_t i = 0, n = timers(s, t); i < n; i++)
+    if (t[i].bound < UINT64_MAX - t[i].since && t[i].since + t[i].bound < first)
+      first = t[i].since + t[i].bound;
+  return first;
+}
+
+void styx_session_tick(styx_session *s, uint64_t now) {
+  struct timer t[4];
+  s->s_now = now;
+  if (s->s_hungup)
+    return;
+  for (size_t i = 0, n = timers(s, t); i < n; i++)
+    if (t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound)
+      sx_end(s, t[i].why);
+}
+
+/* ---- numbers ---- */
+
+styx_session_info styx_session_inspect(const styx_session *s) {
+  styx_session_info info = s->s_info;
+  info.msize = s->s_msize;
+  info.requests = s->s_nreq;
+  info.fids = 0;
+  info.parked = 0;
+  info.held_bytes = s->s_held;
+  info.outbox_bytes = s->s_out.o_bytes;
+  info.duplicate_answers = atomic_load_explicit(&s->s_duplicates, memory_order_relaxed);
+  struct sx_slot *slot;
+  for (size_t at = 0; (slot = sx_table_each(&s->s_fids, &at));)
+    info.fids += slot->f_binding != NULL;
+  for (struct sx_link *l = s->s_requests.next; l != &s->s_requests; l = l->next)
+    info.parked += sx_state(SX_OF(styx_req, r_all, l)) == SX_PARKED;
+  return info;
+}
+
+void styx_session_each_fid(const styx_session *s, styx_fid_fn *fn, void *arg) {
+  struct sx_slot *slot;
+  for (size_t at = 0; (slot = sx_table_each(&s->s_fids, &at));)
+    if (slot->f_binding)
+      fn(arg, slot->f_fid, slot->f_binding->b_node->n_qid, slot->f_binding->b_open);
+}

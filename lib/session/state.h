@@ -1,0 +1,339 @@
+/* session/state.h: what one session is made of, and who may touch which field.
+ *
+ * Everything is guarded by the lock that the embedder holds around session calls (design.md 2), save fields marked:
+ *   atomic      any thread, by the protocol beside it
+ *   handler     the one thread that has claimed the answer (r_word), until it has posted it
+ *   immutable   set before the object is shared
+ */
+#ifndef SESSION_STATE_H
+#define SESSION_STATE_H
+
+#include "base/alloc.h"
+#include "base/table.h"
+#include "session/list.h"
+
+#include <styx/session.h>
+
+#include <stdatomic.h>
+
+struct sx_slot;
+struct sx_binding;
+
+/* ---- work: what the embedder runs for us, outside the lock ---- */
+
+enum sx_work_kind { SX_RUN, SX_CANCEL, SX_CLOSE, SX_FORGET, SX_RELEASE };
+
+struct styx_work {
+  struct sx_link w_link; /* in s_work until styx_session_next; then the runner's */
+  enum sx_work_kind w_kind;
+};
+
+/* ---- posts: what other threads hand back; a lock-free stack that retire takes whole ---- */
+
+enum sx_post_kind { SX_ANSWER, SX_FREE, SX_CLOSED, SX_FORGOTTEN, SX_RELEASED };
+
+struct sx_post {
+  struct sx_post *p_next;
+  enum sx_post_kind p_kind;
+};
+
+/* ---- the request word ---- */
+
+/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk goes from there to QUEUED again), CANCELLED beside them. PARKED and
+ * QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever answers first. */
+enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, SX_CANCELLED = 4 };
+
+#define SX_STATE 0x07u     /* mask */
+#define SX_ASKED 0x08u     /* cancellation was asked for; never cleared */
+#define SX_ARMED 0x10u     /* r_cancel_fn is set and may be started */
+#define SX_STARTED 0x20u   /* it has been started */
+#define SX_HAS_FD 0x40u    /* r_cancel_fd is open */
+
+/* ---- fids ---- */
+
+/* One attach: who, to what. Counted by its nodes. */
+struct sx_user {
+  unsigned u_refs;
+  const styx_export *u_export; /* immutable */
+  styx_qid u_root;
+  size_t u_size; /* immutable, with the strings behind it */
+  styx_str u_name, u_aname;
+};
+
+/* A node of the filesystem. Counted by bindings and walks; forget runs when the last is gone. */
+struct sx_node {
+  struct styx_work n_work;
+  struct sx_post n_post;
+  styx_session *n_session;
+  unsigned n_refs;
+  struct sx_user *n_user;
+  void *n_node; /* immutable once n_refs > 0 was seen by a handler */
+  styx_qid n_qid;
+};
+
+/* What a fid is bound to. Counted by its slot and by each request that pins it; never changes what it means, so whoever pins
+ * it needs no lock to use node and handle. */
+struct sx_binding {
+  struct styx_work b_work;
+  struct sx_post b_post;
+  unsigned b_refs;
+  struct sx_node *b_node;
+  void *b_handle;
+  bool b_open;
+  uint8_t b_mode;
+  styx_req *b_clunk;  /* the Tclunk that waits for close's verdict */
+  styx_err b_err;     /* of close; the runner, until posted */
+  bool b_reading;     /* a directory read is running: they are serial for each fid */
+  struct sx_link b_readers; /* directory reads that wait */
+  uint64_t b_offset, b_cookie; /* where the next directory read must start */
+};
+
+enum sx_use { SX_USE, SX_CHANGE, SX_MAKE, SX_DROP };
+
+/* A request's place on one fid, in order of arrival. A use leaves the slot when it is granted; change, make and drop hold
+ * it from then until they retire. */
+struct sx_place {
+  styx_req *pl_req;
+  struct sx_slot *pl_slot; /* NULL when not in a slot (any more) */
+  enum sx_use pl_use;
+  bool pl_granted;
+  struct sx_link pl_link;    /* in f_queue while not granted */
+  struct sx_binding *pl_pin; /* counted; what the fid meant when the place was granted; NULL: a bad fid */
+};
+
+/* A fid number: in the table while it is bound, held or waited for. Invariant: f_queue is empty unless f_holder is set. */
+struct sx_slot {
+  uint32_t f_fid;
+  struct sx_binding *f_binding;
+  struct sx_place *f_holder;
+  struct sx_link f_queue;
+};
+
+/* ---- tags ---- */
+
+/* What the tag table points to: a request, or a Tflush that waits for one. */
+struct sx_tagged {
+  uint16_t t_tag;
+  bool t_is_flush;
+};
+
+struct sx_flush {
+  struct sx_tagged fl_tagged; /* first */
+  struct sx_flush *fl_next;   /* in the order of arrival */
+  styx_req *fl_victim;        /* the request itself, never its number (F4) */
+};
+
+/* ---- requests ---- */
+
+enum sx_answer { SX_A_NONE, SX_A_OK, SX_A_ERROR, SX_A_INTERRUPTED, SX_A_NODE, SX_A_OPEN, SX_A_CREATE, SX_A_DATA, SX_A_REF,
+                 SX_A_DIR, SX_A_ATTR, SX_A_COUNT };
+
+struct sx_walk {
+  struct sx_node *wk_at; /* counted */
+  uint16_t wk_done;
+  styx_qid wk_qids[STYX_MAXWELEM];
+};
+
+struct styx_req {
+  struct sx_tagged r_tagged; /* first */
+  struct styx_work r_run;
+  struct styx_work r_cancel;
+  struct sx_post r_post;
+  struct sx_link r_wait; /* in s_ready, s_hungry or b_readers while parked there */
+  struct sx_link r_all;  /* in s_requests until retired */
+  _Atomic uint32_t r_word;
+  _Atomic uint32_t r_refs; /* the session until it is retired, and each work item */
+  styx_session *r_session; /* immutable */
+  size_t r_size;           /* immutable: of this allocation, the message behind it included */
+  size_t r_reserved;       /* bytes of s_held that its reply may need */
+  bool r_has_reserved;
+  bool r_must_run;         /* immutable */
+  bool r_silent;           /* hangup or Tversion: no reply */
+  bool r_reading_dir;      /* it is the running read of its directory fid */
+  enum styx_op r_op;       /* what the runner calls */
+  struct sx_place r_place[2];
+  struct sx_flush *r_flushes, **r_flush_end;
+  struct sx_node *r_node;       /* to be filled with the answer's node */
+  struct sx_binding *r_binding; /* to be filled and bound to a fid */
+  struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
+  struct sx_walk *r_walk;
+  styx_setattr r_setattr;
+  uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
+
+  /* the answer: handler */
+  enum sx_answer r_answer;
+  styx_err r_err;
+  char *r_text; /* words of an error, or NULL */
+  size_t r_text_size;
+  void *r_ans_node, *r_ans_handle;
+  styx_qid r_qid;
+  uint32_t r_iounit;
+  uint32_t r_count;
+  uint8_t *r_frame; /* the outgoing message, header included */
+  size_t r_frame_size, r_frame_len;
+  struct sx_segment *r_segment; /* of styx_reply_ref */
+  bool r_dropped; /* the handler returned without an answer */
+
+  styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
+  void *r_cancel_arg;
+  int r_cancel_fd; /* atomic: published by SX_HAS_FD */
+
+  styx_msg r_msg; /* immutable; views r_bytes */
+  uint8_t r_bytes[];
+};
+
+/* ---- the outbox ---- */
+
+/* A run of bytes to be sent: a head buffer that small replies share, one frame, or memory that belongs to somebody. */
+struct sx_segment {
+  struct styx_work g_work; /* calls g_release */
+  struct sx_post g_post;
+  styx_session *g_session;
+  struct sx_segment *g_next;
+  uint8_t *g_base;
+  size_t g_len, g_cap; /* g_cap > 0: bytes allocated at g_base */
+  bool g_shared;       /* more may be appended */
+  styx_release_fn *g_release;
+  void *g_release_arg;
+};
+
+struct sx_outbox {
+  struct sx_segment *o_first, *o_last;
+  size_t o_offset; /* of o_first already sent */
+  size_t o_bytes;  /* not yet sent */
+};
+
+/* ---- the session ---- */
+
+struct styx_session {
+  styx_allocator s_alloc;      /* immutable */
+  styx_hooks s_hooks;          /* immutable */
+  void *s_hook_arg;            /* immutable */
+  styx_limits s_limits;        /* immutable */
+  const styx_export *s_exports; /* immutable */
+  size_t s_nexports;           /* immutable */
+  bool s_send_interrupted;     /* immutable */
+
+  _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
+
+  struct sx_table s_fids; /* sx_slot */
+  struct sx_table s_tags; /* sx_tagged */
+  struct sx_link s_requests; /* every request not yet retired */
+  struct sx_link s_ready;    /* all places granted, to be started */
+  struct sx_link s_hungry;   /* reads that wait for bytes */
+  struct sx_link s_work;     /* for styx_session_next */
+  struct sx_outbox s_out;
+
+  uint8_t *s_in; /* an incomplete message, or what came while parsing was stopped */
+  size_t s_in_len, s_in_cap;
+
+  uint32_t s_msize;      /* 0: no version yet */
+  bool s_resetting;      /* a Tversion waits for the old session to end */
+  bool s_hungup;
+  bool s_paused;         /* the outbox was over its limit and is not yet half empty */
+  const char *s_ended;   /* why the session has ended by itself */
+  uint16_t s_version_tag; /* of the Tversion that waits */
+  uint32_t s_version_msize;
+
+  size_t s_outstanding;  /* requests not yet retired */
+  size_t s_nreq, s_nbindings, s_nnodes, s_nreleases; /* objects that exist */
+  size_t s_nflushes;
+  size_t s_held;         /* bytes: requests and reserved replies */
+  size_t s_reserved;     /* requests that have reserved */
+
+  uint64_t s_now;        /* the clock as last told */
+  uint64_t s_born, s_partial_since, s_progress, s_reset_since;
+  styx_session_info s_info; /* the counters */
+  _Atomic uint64_t s_duplicates; /* atomic */
+};
+
+/* session.c */
+void sx_log(styx_session *s, styx_level level, const char *what, const char *detail);
+void sx_end(styx_session *s, const char *why); /* the session ends by itself */
+void sx_work_push(styx_session *s, struct styx_work *work, enum sx_work_kind kind);
+void sx_post(styx_session *s, struct sx_post *post, enum sx_post_kind kind); /* any thread; s may be gone afterwards */
+void sx_continue(styx_session *s); /* whatever has become possible: start, parse on, finish a reset */
+
+/* intake.c */
+void sx_parse_on(styx_session *s);
+void sx_version_reply(styx_session *s, uint16_t tag, uint32_t msize, const char *version);
+
+/* start.c: checks a request whose places are granted, then queues or answers it */
+void sx_start(styx_req *r);
+void sx_queue(styx_req *r, enum styx_op op);
+void sx_feed_hungry(styx_session *s);
+
+/* walk.c */
+void sx_walk_start(styx_req *r);
+void sx_walk_answered(styx_req *r);
+
+/* dirread.c */
+void sx_dirread_start(styx_req *r, struct sx_binding *b);
+void sx_dirread_over(styx_req *r, bool sent);
+
+/* checks.c: pure */
+styx_err sx_check_open(uint8_t mode, bool is_dir);
+styx_err sx_check_create(const styx_msg *m, uint64_t max_name);
+styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m);
+styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, styx_setattr *out);
+
+/* fids.c */
+styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use);
+bool sx_places_granted(const styx_req *r);
+void sx_places_release(styx_req *r);
+void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b); /* takes the count of b; b may be NULL */
+void sx_bind_answer(styx_req *r, struct sx_slot *slot, struct sx_binding *b); /* likewise, as r's success */
+void sx_fids_drop_all(styx_session *s);
+struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str uname, styx_str aname);
+struct sx_node *sx_node_new(styx_session *s, struct sx_user *user);
+struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node);
+void sx_user_put(styx_session *s, struct sx_user *user);
+void sx_node_put(styx_session *s, struct sx_node *node);
+void sx_node_free(styx_session *s, struct sx_node *node);       /* never given to anybody, or forgotten */
+void sx_binding_put(styx_session *s, struct sx_binding *b);
+void sx_binding_closed(styx_session *s, struct sx_binding *b);
+
+/* tags.c */
+styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
+void sx_req_free(styx_req *r);
+void sx_req_put(styx_req *r); /* any thread */
+bool sx_tag_add(styx_session *s, struct sx_tagged *t);
+struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag);
+void sx_tag_del(styx_session *s, const struct sx_tagged *t);
+
+/* flush.c */
+void sx_t_flush(styx_session *s, const styx_msg *m);
+void sx_cancel(styx_req *r);
+void sx_abort_all(styx_session *s);
+void sx_flushes_answer(styx_req *r);
+
+/* retire.c */
+void sx_finish(styx_req *r);                 /* the answer is in r: decide, settle, release, clear, append: one step */
+void sx_finish_error(styx_req *r, styx_err err);
+
+/* outbox.c */
+bool sx_out_msg(styx_session *s, const styx_msg *m);
+bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
+bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len); /* takes *frame */
+bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref); /* takes *ref */
+void sx_out_clear(styx_session *s);
+struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release, void *arg);
+void sx_segment_over(styx_session *s, struct sx_segment *g);
+void sx_segment_free(styx_session *s, struct sx_segment *g);
+
+/* replies.c */
+void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count);
+
+static inline uint32_t sx_state(const styx_req *r) {
+  /* pairs with: the compare-and-swaps of run.c, replies.c and flush.c */
+  return atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_STATE;
+}
+
+/* The fid that a request is about: place 0. */
+static inline struct sx_binding *sx_pin(const styx_req *r) { return r->r_place[0].pl_pin; }
+
+static inline bool sx_is_dir(const struct sx_binding *b) { return (b->b_node->n_qid.type & STYX_QTDIR) != 0; }
+
+#define SX_HAS(ops, slot) ((ops)->size >= offsetof(styx_fs_ops, slot) + sizeof((ops)->slot) && (ops)->slot)
+
+#endif

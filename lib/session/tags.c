@@ -1,0 +1,58 @@
+/* tags.c: requests, their counts, and the table of outstanding tags. */
+#include "session/state.h"
+
+#include <assert.h>
+#include <string.h>
+
+styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
+  size_t size = sizeof(styx_req) + len;
+  styx_req *r = sx_alloc(&s->s_alloc, size);
+  if (!r)
+    return NULL;
+  memset(r, 0, offsetof(styx_req, r_msg));
+  memcpy(r->r_bytes, msg, len);
+  r->r_session = s;
+  r->r_size = size;
+  r->r_flush_end = &r->r_flushes;
+  r->r_cancel_fd = -1;
+  atomic_init(&r->r_word, SX_PARKED);
+  atomic_init(&r->r_refs, 1);
+  s->s_nreq++;
+  s->s_held += size;
+  return r;
+}
+
+void sx_req_free(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (r->r_cancel_fd >= 0)
+    s->s_hooks.cancel_fd_free(s->s_hook_arg, r->r_cancel_fd);
+  if (r->r_user)
+    sx_user_put(s, r->r_user);
+  sx_free(&s->s_alloc, r->r_text, r->r_text_size);
+  sx_free(&s->s_alloc, r->r_frame, r->r_frame_size);
+  s->s_held -= r->r_size;
+  s->s_nreq--;
+  sx_free(&s->s_alloc, r, r->r_size);
+}
+
+/* The last one to let go posts the request, so that it is freed under the lock, where the counts are. */
+void sx_req_put(styx_req *r) {
+  /* release: what this thread did to r comes before the free; acquire: for the last one. pairs with: itself */
+  if (atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
+    sx_post(r->r_session, &r->r_post, SX_FREE);
+}
+
+bool sx_tag_add(styx_session *s, struct sx_tagged *t) {
+  if (!sx_table_reserve(&s->s_tags))
+    return false;
+  sx_table_put(&s->s_tags, t->t_tag, t);
+  return true;
+}
+
+struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag) { return sx_table_get(&s->s_tags, tag); }
+
+void sx_tag_del(styx_session *s, const struct sx_tagged *t) {
+  struct sx_tagged *was = sx_table_del(&s->s_tags, t->t_tag);
+  assert(was == t);
+  (void)was;
+}
