@@ -25,7 +25,8 @@ void sx_dirread_over(styx_req *r, bool sent) {
     b->b_cookie = r->r_cookie;
   }
   b->b_reading = false;
-  struct sx_link *next = sx_list_pop(&b->b_readers);
-  if (next)
-    sx_list_push(&r->r_session->s_ready, next);
+  /* All of them, in order: the first may be refused or flushed before it reads, and then nobody would call the next. */
+  struct sx_link *l;
+  while ((l = sx_list_pop(&b->b_readers)))
+    sx_list_push(&r->r_session->s_ready, l);
 }

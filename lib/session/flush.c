@@ -51,7 +51,8 @@ static void clear_the_way(struct sx_place *pl) {
   sx_cancel(slot->f_holder->pl_req);
 }
 
-static void ask_running(styx_req *r) {
+/* r runs, or an element of its walk has just been answered and the next would run. */
+static void ask(styx_req *r) {
   /* acq_rel: pairs with styx_req_on_cancel: either it sees ASKED, or we see ARMED */
   uint32_t was = atomic_fetch_or_explicit(&r->r_word, SX_ASKED, memory_order_acq_rel);
   if ((was & SX_ASKED) || (was & SX_STATE) != SX_RUNNING)
@@ -81,8 +82,7 @@ void sx_cancel(styx_req *r) {
       return;
     }
   }
-  if ((word & SX_STATE) == SX_RUNNING)
-    ask_running(r);
+  ask(r);
 }
 
 static styx_req *victim_of(struct sx_tagged *t) {

@@ -87,11 +87,13 @@ static void refuse(styx_session *s, uint16_t tag, styx_err err) {
   sx_out_error(s, tag, err, NULL);
 }
 
+enum { LARGE = 4096 }; /* what carries more than any usual message without data counts as a write */
+
 /* Over a limit everything is refused but what makes room again. */
 static bool over_limit(const styx_session *s, unsigned type, size_t len) {
   if (rules[type].must_run)
     return false;
-  return s->s_nreq >= s->s_limits.requests || (type == STYX_Twrite && s->s_held + len > s->s_limits.held);
+  return s->s_nreq >= s->s_limits.requests || ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held);
 }
 
 static void trace_in(styx_session *s, const styx_msg *m) {

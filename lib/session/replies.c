@@ -16,7 +16,7 @@ static bool claim(styx_req *r) {
       atomic_fetch_add_explicit(&r->r_session->s_duplicates, 1, memory_order_relaxed);
       return false;
     }
-    /* acquire: the room that another thread may have made; release: pairs with ask_running in flush.c */
+    /* acquire: the room that another thread may have made; release: pairs with ask in flush.c */
   } while (!atomic_compare_exchange_weak_explicit(&r->r_word, &word, (word & ~(SX_STATE | SX_ARMED)) | SX_ANSWERED,
                                                   memory_order_acq_rel, memory_order_relaxed));
   return true;
@@ -279,7 +279,7 @@ bool styx_req_on_cancel(styx_req *req, styx_cancel_fn *fn, void *arg) {
   req->r_cancel_arg = arg;
   uint32_t word = atomic_load_explicit(&req->r_word, memory_order_acquire);
   for (;;) {
-    /* release: fn and arg before ARMED. Either we see ASKED here, or ask_running sees ARMED. */
+    /* release: fn and arg before ARMED. Either we see ASKED here, or ask sees ARMED. */
     uint32_t mark = word & SX_ASKED ? SX_STARTED : SX_ARMED;
     if (atomic_compare_exchange_weak_explicit(&req->r_word, &word, word | mark, memory_order_acq_rel,
                                               memory_order_acquire)) {
@@ -298,7 +298,7 @@ int styx_req_cancel_fd(styx_req *req) {
   if (fd < 0)
     return -1;
   req->r_cancel_fd = fd;
-  /* release: the descriptor before the bit. Either we see ASKED here, or ask_running sees HAS_FD. */
+  /* release: the descriptor before the bit. Either we see ASKED here, or ask sees HAS_FD. */
   if (atomic_fetch_or_explicit(&req->r_word, SX_HAS_FD, memory_order_acq_rel) & SX_ASKED)
     s->s_hooks.cancel_fd_signal(s->s_hook_arg, fd);
   return fd;

@@ -145,7 +145,7 @@ void sx_finish(styx_req *r) {
   drop_leftovers(r);
   release_reserved(r);
   sx_places_release(r);
-  sx_req_put(r);
+  sx_req_put_locked(r);
 }
 
 void sx_finish_error(styx_req *r, styx_err err) {

@@ -297,6 +297,7 @@ void sx_binding_closed(styx_session *s, struct sx_binding *b);
 styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
 void sx_req_free(styx_req *r);
 void sx_req_put(styx_req *r); /* any thread */
+void sx_req_put_locked(styx_req *r);
 bool sx_tag_add(styx_session *s, struct sx_tagged *t);
 struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag);
 void sx_tag_del(styx_session *s, const struct sx_tagged *t);

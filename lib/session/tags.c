@@ -35,6 +35,13 @@ void sx_req_free(styx_req *r) {
   sx_free(&s->s_alloc, r, r->r_size);
 }
 
+/* As sx_req_put for whoever holds the lock: nothing is posted, so nobody is woken to free it. */
+void sx_req_put_locked(styx_req *r) {
+  /* acq_rel: as in sx_req_put */
+  if (atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
+    sx_req_free(r);
+}
+
 /* The last one to let go posts the request, so that it is freed under the lock, where the counts are. */
 void sx_req_put(styx_req *r) {
   /* release: what this thread did to r comes before the free; acquire: for the last one. pairs with: itself */
