@@ -1,0 +1,122 @@
+/* err_test.c: every error has a number, a text and a way back. */
+#include <styx/err.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  styx_err err;
+  int errno_;
+  const char *text;
+} rows[] = {
+#define STYX_ERRNO(name, text) {name, name, text},
+#define STYX_ERROR(name, code, errno_, text) {STYX_##name, errno_, text},
+#include <styx/errors.def>
+#undef STYX_ERRNO
+#undef STYX_ERROR
+};
+enum { NROWS = sizeof rows / sizeof *rows };
+
+static styx_err from(const char *text) { return styx_err_from_text(text, strlen(text)); }
+
+Test(err, every_row_has_its_text_and_its_errno) {
+  for (size_t i = 0; i < NROWS; i++) {
+    cr_assert_str_eq(styx_err_text(rows[i].err), rows[i].text);
+    cr_assert_eq(styx_err_errno(rows[i].err), rows[i].errno_, "%s", rows[i].text);
+    cr_assert(rows[i].errno_ > 0 && rows[i].errno_ < 4096);
+  }
+}
+
+Test(err, no_two_rows_share_a_number) {
+  for (size_t i = 0; i < NROWS; i++)
+    for (size_t k = 0; k < i; k++)
+      cr_assert_neq(rows[i].err, rows[k].err, "%s and %s", rows[i].text, rows[k].text);
+}
+
+Test(err, every_text_reads_back_as_the_first_row_that_has_it) {
+  for (size_t i = 0; i < NROWS; i++) {
+    size_t first = 0;
+    while (strcmp(rows[first].text, rows[i].text) != 0)
+      first++;
+    cr_assert_eq(from(rows[i].text), rows[first].err, "%s", rows[i].text);
+  }
+}
+
+Test(err, texts_fit_what_clients_keep) {
+  for (size_t i = 0; i < NROWS; i++)
+    cr_assert(strlen(rows[i].text) > 0 && strlen(rows[i].text) < 128);
+}
+
+Test(err, the_words_of_other_systems_are_understood) {
+  static const struct {
+    const char *text;
+    styx_err err;
+  } words[] = {
+      {"No such file or directory", ENOENT},
+      {"file not found", ENOENT},
+      {"directory entry not found", ENOENT},
+      {"Permission denied", EACCES},
+      {"permission denied", EACCES},
+      {"File exists", EEXIST},
+      {"file exists", EEXIST},
+      {"Not a directory", ENOTDIR},
+      {"walk in non-directory", ENOTDIR},
+      {"create in non-directory", ENOTDIR},
+      {"is a directory", EISDIR},
+      {"file is a directory", EISDIR},
+      {"directory is not empty", ENOTEMPTY},
+      {"file system is full", ENOSPC},
+      {"i/o error", EIO},
+      {"interrupted", EINTR},
+      {"not owner", EPERM},
+      {"Not a typewriter", ENOTTY},
+      {"unknown fid", STYX_EBADFID},
+      {"no such fid", STYX_EBADFID},
+      {"duplicate fid", STYX_EINUSE},
+      {"bad offset", STYX_EOFFSET},
+      {"tag in use", STYX_EDUPTAG},
+      {"hung up", STYX_EHANGUP},
+      {"Stale file handle", ESTALE},
+      {"No message of desired type", ENOMSG},
+      {"Address family not supported by protocol", EAFNOSUPPORT},
+  };
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    cr_assert_eq(from(words[i].text), words[i].err, "%s", words[i].text);
+}
+
+Test(err, unknown_words_are_the_servers_own) {
+  cr_assert_eq(from("the disk is on fire"), STYX_EREMOTE_TEXT);
+  cr_assert_eq(from(""), STYX_EREMOTE_TEXT);
+  cr_assert_eq(from("Success"), STYX_EREMOTE_TEXT);
+  cr_assert_eq(styx_err_from_text("bad fid and more", 7), STYX_EBADFID);
+  cr_assert_eq(styx_err_from_text("bad fid", 6), STYX_EREMOTE_TEXT);
+  cr_assert_eq(styx_err_from_text("bad fid\0", 8), STYX_EREMOTE_TEXT);
+}
+
+Test(err, an_errno_without_a_row_is_itself_in_the_words_of_the_c_library) {
+  cr_assert_eq(styx_err_errno(ENOPROTOOPT), ENOPROTOOPT);
+  cr_assert_str_eq(styx_err_text(ENOPROTOOPT), "Protocol not available");
+  for (int e = 1; e < 4096; e++) {
+    cr_assert_eq(styx_err_errno(e), e);
+    cr_assert(styx_err_text(e)[0]);
+  }
+}
+
+Test(err, success_and_nonsense_have_texts_too) {
+  cr_assert_str_eq(styx_err_text(STYX_OK), "no error");
+  cr_assert_str_eq(styx_err_text(4095), "unknown error");
+  cr_assert_str_eq(styx_err_text(0x0fff + 0x1000), "unknown error");
+  cr_assert_str_eq(styx_err_text(-1), "unknown error");
+  cr_assert_eq(styx_err_errno(STYX_OK), 0);
+  cr_assert_eq(styx_err_errno(-1), EIO);
+  cr_assert_eq(styx_err_errno(0x7777), EIO);
+}
+
+Test(err, only_lost_framing_ends_a_connection) {
+  for (styx_err err = 0; err < 0x2000; err++)
+    cr_assert_eq(styx_err_is_framing(err),
+                 err == STYX_EFRAME || err == STYX_ETOOLONG || err == STYX_ETRUNC || err == STYX_ENOTT, "%#x",
+                 (unsigned)err);
+}
