@@ -1,0 +1,112 @@
+/* fs/inode.h: what the filesystems with a tree of their own have in common: nodes, who may do what to them, and the
+ * operations that only need those (attach, walk, readdir, getattr, forget).
+ *
+ * Two kinds of lock, both short and never held while code of a program or an answer runs (styx_dir_add, which copies
+ * one entry, excepted): the space's, for shape and rights; then a node's io, for what changes with its contents. Taken
+ * in this order.
+ *
+ * References: one for being in the tree, one for each child that exists (so ".." is always safe), one for each time
+ * that the node was answered. The last to go frees the node; that is done with no lock held.
+ */
+#ifndef FS_INODE_H
+#define FS_INODE_H
+
+#include "fs/dir.h"
+
+#include <pthread.h>
+#include <styx/alloc.h>
+#include <styx/fs.h>
+
+struct sx_space;
+
+struct sx_inode {
+  struct sx_entry entry;   /* first member; space lock */
+  struct sx_inode *parent; /* counted; NULL for the root; immutable */
+  size_t refs;             /* space lock */
+  uint32_t openers;        /* handles; space lock */
+  struct sx_dir *dir;      /* NULL: a file; the pointer immutable, the children space lock */
+  uint64_t path;           /* qid.path; immutable */
+  struct sx_text *uid;     /* immutable */
+  uint32_t mode;           /* written with both locks, read with either */
+  struct sx_text *gid;     /* written with both locks, read with either */
+
+  pthread_rwlock_t io;
+  uint64_t length;      /* io */
+  int64_t mtime;        /* io; nanoseconds since 1970 */
+  struct sx_text *muid; /* io */
+  _Atomic int64_t atime;
+  _Atomic uint32_t vers; /* written with io */
+
+  struct sx_inode *dead; /* the next to be freed, once refs is 0 */
+};
+
+static inline struct sx_inode *sx_inode_of(struct sx_entry *entry) { return (struct sx_inode *)entry; }
+
+/* First member of each filesystem's own state, which is its styx_fs.ctx. */
+struct sx_space {
+  styx_allocator alloc; /* immutable after init, as are key, node_size and fini */
+  uint64_t key[2];
+  size_t node_size; /* of the filesystem's own node, which begins with sx_inode */
+  void (*fini)(struct sx_space *space, struct sx_inode *); /* what the filesystem's own node holds; may be NULL */
+  struct sx_inode *root;
+  pthread_mutex_t lock;
+  uint64_t last_path;     /* lock */
+  _Atomic uint64_t nodes; /* that exist */
+};
+
+/* Makes the root, a directory of this mode. ENOMEM: nothing is left. */
+styx_err sx_space_init(struct sx_space *space, const styx_allocator *alloc, size_t node_size,
+                       void (*fini)(struct sx_space *, struct sx_inode *), styx_str user, uint32_t mode);
+/* Frees every node; all that were answered have been forgotten. */
+void sx_space_fini(struct sx_space *space);
+
+void sx_space_lock(struct sx_space *space);
+void sx_space_unlock(struct sx_space *space);
+
+/* ---- nodes: these take the space's lock as held ---- */
+
+/* A node that is nowhere yet, refs 1, without more to it than sx_inode says (what follows it in memory is zero). Takes
+ * references to uid and gid of its own. NULL when memory is short. */
+struct sx_inode *sx_inode_new(struct sx_space *space, styx_str name, uint32_t mode, struct sx_text *uid,
+                              struct sx_text *gid);
+
+/* Put node into dir: its first reference becomes the tree's. After sx_dir_reserve(dir->dir). */
+void sx_inode_link(struct sx_inode *dir, struct sx_inode *node);
+bool sx_inode_linked(const struct sx_space *space, const struct sx_inode *node);
+/* Take node out of its directory and drop the tree's reference. */
+void sx_inode_unlink(struct sx_inode *node, struct sx_inode **dead);
+/* Drop a reference; what became free goes on the list dead. */
+void sx_inode_put(struct sx_inode *node, struct sx_inode **dead);
+/* With no lock held. */
+void sx_inode_free(struct sx_space *space, struct sx_inode *dead);
+
+bool sx_inode_may(const struct sx_inode *node, styx_str user, uint32_t want);
+/* May node be opened so by user: rights, removal on close, exclusive use. If so counts an opener. */
+styx_err sx_inode_open(struct sx_space *space, struct sx_inode *node, styx_str user, uint32_t flags);
+/* May user remove node: w in the parent, not the root, in the tree, empty. */
+styx_err sx_inode_may_remove(const struct sx_space *space, const struct sx_inode *node, styx_str user);
+/* A reference to the user's name: one that node has anyway, or a new one. NULL when memory is short. */
+struct sx_text *sx_inode_user(struct sx_space *space, struct sx_inode *node, styx_str user);
+
+styx_qid sx_inode_qid(const struct sx_inode *node);
+
+/* ---- these need no lock; sx_inode_modified takes io ---- */
+
+int64_t sx_now(void);
+int64_t sx_time_in(styx_time t);
+/* It was read, or walked through. */
+void sx_inode_accessed(struct sx_inode *node);
+/* Its contents have changed by user's hand: times, version, muid. */
+void sx_inode_modified(struct sx_space *space, struct sx_inode *node, struct sx_text *user);
+/* The same with io held for writing; the caller gives back the text that is returned when it has let go. */
+struct sx_text *sx_inode_modified_locked(struct sx_inode *node, struct sx_text *user);
+
+/* ---- operations of styx_fs_ops; ctx is the space ---- */
+
+styx_answer sx_op_attach(styx_req *req);
+styx_answer sx_op_walk(styx_req *req, void *node, styx_str name);
+styx_answer sx_op_readdir(styx_req *req, void *node, void *handle, uint64_t cookie);
+styx_answer sx_op_getattr(styx_req *req, void *node, void *handle);
+void sx_op_forget(void *ctx, void *node);
+
+#endif

@@ -1,0 +1,49 @@
+/* fs/pages.h: the contents of one file in memory. Holes take no memory, whatever the offset; small files take little.
+ * One user at a time for what changes, many for reading: the caller's lock. */
+#ifndef FS_PAGES_H
+#define FS_PAGES_H
+
+#include "base/table.h"
+
+#include <stdatomic.h>
+#include <styx/err.h>
+
+/* Bytes of contents of one filesystem; from any thread. */
+struct sx_quota {
+  uint64_t max; /* 0: no limit; immutable */
+  _Atomic uint64_t used;
+};
+
+#define SX_PAGE_SIZE 65536u
+
+struct sx_page {
+  struct sx_page *next; /* all but the first, in no order */
+  uint64_t index;
+  uint32_t cap;    /* bytes that data has room for */
+  uint32_t filled; /* bytes of data that count, and that the quota counts; behind them the page is zero */
+  uint8_t *data;
+};
+
+struct sx_pages {
+  const styx_allocator *alloc;
+  struct sx_quota *quota;
+  struct sx_page first;  /* page 0, so that a small file needs no table */
+  struct sx_table table; /* the others by index */
+  struct sx_page *list;
+};
+
+/* seed: a secret number, so that no peer can choose offsets that collide. */
+void sx_pages_init(struct sx_pages *pages, const styx_allocator *alloc, uint64_t seed, struct sx_quota *quota);
+void sx_pages_fini(struct sx_pages *pages);
+
+/* n bytes at offset; zero where nothing was written. */
+void sx_pages_read(struct sx_pages *pages, uint64_t offset, void *buf, size_t n);
+
+/* Returns STYX_OK and *done == n; or ENOMEM or ENOSPC, when the first *done bytes are written and nothing else has
+ * changed. */
+styx_err sx_pages_write(struct sx_pages *pages, uint64_t offset, const void *data, size_t n, size_t *done);
+
+/* Forget everything from length on. */
+void sx_pages_cut(struct sx_pages *pages, uint64_t length);
+
+#endif
