@@ -1,0 +1,180 @@
+/* fs/host.h: what the files of hostfs share.
+ *
+ * A node is an object of the host, held by an O_PATH descriptor, and the place it was reached at: parent node and name.
+ * Whatever is done to the object goes through the descriptor, so renames and removal do not matter. The place is needed
+ * to remove or rename, for removal on close, and for ".."; before it is used it is verified to lead to the object still,
+ * and when somebody else has moved the object it is looked for where the kernel says it is now (sx_host_locate). The kernel
+ * cannot unlink "this object", so between verification and use another process of the host can still step in.
+ *
+ * Symbolic links. A link whose target lies beneath the export is shown as that target: its type, qid, contents and rights;
+ * so a link to a directory is a directory, and what is removed inside it is removed inside the target. Its place is the
+ * link, so removing or renaming it concerns the link alone. A link that leads nowhere, in circles or out of the export is
+ * shown as itself: a plain file with the permissions and the length of the link; it can be walked to, removed and renamed,
+ * everything else says ENOENT. An absolute link counts as beneath the export when its text begins with the export's path.
+ *
+ * A directory that somebody moves out of the export while a fid is on it stays usable through that fid, downwards; ".." is
+ * the node it was reached from, never the host's "..".
+ *
+ * What the host does not keep: DMAPPEND and DMEXCL are refused with EOPNOTSUPP in create and wstat, since to promise them
+ * silently would lose data; DMTMP is a hint and dropped. A file with the attribute "append only" (chattr +a) is shown with
+ * DMAPPEND. setuid, setgid and sticky bits cannot be set: chmod keeps a directory's and takes a file's away.
+ *
+ * Nothing here waits for a peer: FIFOs and devices are opened and used without blocking, and say EAGAIN when there is nothing
+ * to read or no room to write; a FIFO opened for writing that nobody reads says ENXIO.
+ */
+#ifndef FS_HOST_H
+#define FS_HOST_H
+
+#include "base/table.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <styx/hostfs.h>
+#include <sys/stat.h>
+
+/* What tells two directory entries or objects apart while the one that is remembered may be gone: an inode number is used
+ * again, the time of birth is not. */
+struct sx_host_id {
+  uint64_t dev, ino, birth;
+  uint32_t type; /* S_IFMT */
+};
+
+struct sx_host_node {
+  struct sx_host_node *parent; /* counted; NULL for the export's root; immutable */
+  struct sx_host_node *chain;  /* the next with the same key; lock */
+  uint64_t key;                /* of parent, name and object; lock */
+  size_t refs;                 /* answers, and child nodes; lock */
+  char *name;                  /* as the host spells it, terminated; lock */
+  int fd;                      /* O_PATH, close on exec; immutable, as are the next two */
+  struct sx_host_id object;    /* what fd is */
+  struct sx_host_id entry;     /* what the name is: the object, or the symbolic link that led to it */
+};
+
+enum { SX_HOST_IDS = 64, SX_HOST_IDTEXT = 64 };
+
+/* Texts of users and groups, as they were up to a minute ago. */
+struct sx_host_ids {
+  pthread_mutex_t lock; /* guards rows */
+  struct sx_host_idrow {
+    int64_t until; /* CLOCK_MONOTONIC seconds; 0: empty */
+    uint32_t id;
+    bool group;
+    char text[SX_HOST_IDTEXT];
+  } rows[SX_HOST_IDS];
+};
+
+struct styx_hostfs {
+  styx_allocator alloc; /* immutable, as are root_dev, key and root */
+  uint64_t root_dev;
+  uint8_t key[16];           /* for the table: names are chosen by peers */
+  struct sx_host_node *root; /* one reference is ours */
+  pthread_mutex_t lock;      /* guards nodes and what sx_host_node says; never held over a system call */
+  struct sx_table nodes;     /* key -> chain of nodes */
+  struct sx_host_ids ids;
+};
+
+/* ---- names (hostfs_names.c): pure ----
+ *
+ * 9P names are UTF-8, the host's are bytes. A byte 0xNN that is no part of valid UTF-8 is shown as the character
+ * U+10FENN (of a private use plane), and so is, byte by byte, a character U+10FE80 to U+10FEFF that a name really has.
+ * All other names are untouched, and every name has exactly one form. */
+
+enum { SX_HOST_NAME = 4 * NAME_MAX };
+
+/* The 9P form of a host's name of at most NAME_MAX bytes; borrows buf. */
+styx_str sx_host_name_out(char buf[SX_HOST_NAME], const char *name);
+
+/* The host's form, terminated. STYX_ENAME for what names no file of a directory or is not the one form of its name,
+ * ENAMETOOLONG. */
+styx_err sx_host_name_in(char buf[NAME_MAX + 1], styx_str name);
+
+/* ---- users (hostfs_ids.c) ---- */
+
+styx_err sx_host_ids_init(struct sx_host_ids *ids);
+void sx_host_ids_fini(struct sx_host_ids *ids);
+/* The name of a user or group, else its number, into buf. May block. */
+styx_str sx_host_id_text(styx_hostfs *h, char buf[SX_HOST_IDTEXT], uint32_t id, bool group);
+/* The number of a name, or of a number's text. False: there is none. May block. */
+bool sx_host_id_number(styx_hostfs *h, styx_str text, bool group, uint32_t *id);
+
+/* ---- attributes (hostfs_attr.c) ---- */
+
+/* Of an open object, or (name not empty) of one entry of a directory, not followed. */
+styx_err sx_host_statx(int fd, const char *name, struct statx *st);
+struct sx_host_id sx_host_id_of(const struct statx *st);
+bool sx_host_id_eq(const struct sx_host_id *a, const struct sx_host_id *b);
+styx_qid sx_host_qid(const styx_hostfs *h, const struct statx *st);
+
+/* Everything an attr borrows. */
+struct sx_host_texts {
+  char name[SX_HOST_NAME], uid[SX_HOST_IDTEXT], gid[SX_HOST_IDTEXT];
+};
+/* name NULL: the root's. */
+styx_attr sx_host_attr(styx_hostfs *h, const struct statx *st, const char *name, struct sx_host_texts *texts);
+
+/* ---- nodes (hostfs_node.c) ---- */
+
+/* The node of this object at this place: a new one, or the one that is there already. Takes fd, also when it fails. */
+styx_err sx_host_node_get(struct sx_host_node **out, styx_hostfs *h, struct sx_host_node *parent, const char *name,
+                          int fd, const struct statx *object, const struct sx_host_id *entry);
+struct sx_host_node *sx_host_node_ref(styx_hostfs *h, struct sx_host_node *node);
+void sx_host_node_put(styx_hostfs *h, struct sx_host_node *node);
+void sx_host_node_name(styx_hostfs *h, const struct sx_host_node *node, char buf[NAME_MAX + 1]);
+/* The object of node has been given this name in its directory. Out of memory it keeps the old one: sx_host_locate copes. */
+void sx_host_node_renamed(styx_hostfs *h, struct sx_host_node *node, const char *name);
+
+/* ---- reaching things (hostfs_find.c) ---- */
+
+/* openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS and close-on-exec: a descriptor or the negative errno. */
+int sx_host_openat(int dirfd, const char *name, uint64_t flags, uint64_t mode);
+/* Open the object of an O_PATH descriptor of ours again, with other flags; as above. */
+int sx_host_reopen(int fd, int flags);
+
+/* A descriptor of what the symbolic link name in the directory dirfd leads to, or a negative errno. */
+int sx_host_follow(const styx_hostfs *h, int dirfd, const char *name);
+
+enum { SX_HOST_FDPATH = sizeof "/proc/self/fd/-2147483648" };
+/* The path of a descriptor of ours, for system calls that take a path only. It is made here, from a number, so it leads to
+ * the object and nowhere else. */
+void sx_host_fdpath(char buf[SX_HOST_FDPATH], int fd);
+
+/* Where node is now: name in the directory dirfd is node->entry. */
+struct sx_host_place {
+  int dirfd;
+  int own; /* to be closed, or -1 */
+  char name[NAME_MAX + 1];
+};
+/* ENOENT: nowhere beneath the export. EBUSY: it is the export's root. */
+styx_err sx_host_locate(styx_hostfs *h, struct sx_host_node *node, struct sx_host_place *place);
+void sx_host_place_end(struct sx_host_place *place);
+
+/* ---- handles (hostfs_open.c, hostfs_io.c, hostfs_dir.c) ---- */
+
+struct sx_host_handle {
+  int fd;
+  bool stream; /* has no offset */
+  bool rclose;
+  struct sx_host_cursor *cursor; /* a directory; NULL otherwise */
+};
+
+struct sx_host_cursor *sx_host_cursor_new(styx_hostfs *h);
+void sx_host_cursor_free(styx_hostfs *h, struct sx_host_cursor *cursor);
+
+/* ---- operations of styx_fs_ops ---- */
+
+styx_answer sx_host_walk(styx_req *req, void *node, styx_str name);
+styx_answer sx_host_open(styx_req *req, void *node, uint32_t flags);
+styx_answer sx_host_create(styx_req *req, void *node, styx_str name, uint32_t flags, uint32_t mode, uint32_t gid);
+styx_answer sx_host_read(styx_req *req, void *node, void *handle, uint64_t offset, uint32_t count);
+styx_answer sx_host_write(styx_req *req, void *node, void *handle, uint64_t offset, const void *data, uint32_t count);
+styx_answer sx_host_readdir(styx_req *req, void *node, void *handle, uint64_t cookie);
+styx_answer sx_host_getattr(styx_req *req, void *node, void *handle);
+styx_answer sx_host_setattr(styx_req *req, void *node, void *handle, const styx_setattr *set);
+styx_answer sx_host_remove(styx_req *req, void *node);
+styx_answer sx_host_fsync(styx_req *req, void *node, void *handle, bool datasync);
+styx_err sx_host_close(void *ctx, void *node, void *handle);
+
+/* Remove node from its place; of the link, if it is one. */
+styx_err sx_host_unlink(styx_hostfs *h, struct sx_host_node *node);
+
+#endif

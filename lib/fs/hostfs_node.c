@@ -1,0 +1,161 @@
+/* hostfs_node.c: the table of nodes, one for each object at each place in use. */
+#include "fs/host.h"
+
+#include "base/alloc.h"
+#include "fs/siphash.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the table; lock is held ---- */
+
+static uint64_t key_of(const styx_hostfs *h, const struct sx_host_node *parent, const struct sx_host_id *object,
+                       const char *name) {
+  struct {
+    uint64_t dev, ino, parent;
+    char name[NAME_MAX + 1];
+  } place = {object->dev, object->ino, (uintptr_t)parent, {0}};
+  size_t len = strlen(name);
+  memcpy(place.name, name, len);
+  return sx_siphash24(h->key, &place, 3 * sizeof(uint64_t) + len);
+}
+
+static struct sx_host_node *find(const styx_hostfs *h, const struct sx_host_node *like) {
+  struct sx_host_node *n = sx_table_get(&h->nodes, like->key);
+  while (n && !(n->parent == like->parent && sx_host_id_eq(&n->object, &like->object) &&
+                sx_host_id_eq(&n->entry, &like->entry) && strcmp(n->name, like->name) == 0))
+    n = n->chain;
+  return n;
+}
+
+/* After sx_table_reserve. Two nodes can come to be the same when others rename; both stay. */
+static void insert(styx_hostfs *h, struct sx_host_node *node) {
+  node->chain = sx_table_get(&h->nodes, node->key);
+  sx_table_put(&h->nodes, node->key, node);
+}
+
+static void take_out(styx_hostfs *h, struct sx_host_node *node) {
+  struct sx_host_node *n = sx_table_get(&h->nodes, node->key);
+  assert(n);
+  if (n == node && !n->chain) {
+    sx_table_del(&h->nodes, node->key);
+  } else if (n == node) {
+    sx_table_put(&h->nodes, node->key, n->chain);
+  } else {
+    while (n->chain != node)
+      n = n->chain;
+    n->chain = node->chain;
+  }
+  node->chain = NULL;
+}
+
+/* ---- making and freeing: no lock ---- */
+
+static char *copy_name(styx_hostfs *h, const char *name) {
+  char *copy = sx_alloc(&h->alloc, strlen(name) + 1);
+  return copy ? strcpy(copy, name) : NULL;
+}
+
+static void free_name(styx_hostfs *h, char *name) {
+  if (name)
+    sx_free(&h->alloc, name, strlen(name) + 1);
+}
+
+static void free_node(styx_hostfs *h, struct sx_host_node *node) {
+  close(node->fd);
+  free_name(h, node->name);
+  sx_free(&h->alloc, node, sizeof *node);
+}
+
+static struct sx_host_node *new_node(styx_hostfs *h, struct sx_host_node *parent, const char *name, int fd,
+                                     const struct statx *object, const struct sx_host_id *entry) {
+  struct sx_host_node *node = sx_zalloc(&h->alloc, sizeof *node);
+  if (!node) {
+    close(fd);
+    return NULL;
+  }
+  *node = (struct sx_host_node){.parent = parent, .refs = 1, .fd = fd, .object = sx_host_id_of(object)};
+  node->entry = entry ? *entry : node->object;
+  node->key = key_of(h, parent, &node->object, name);
+  node->name = copy_name(h, name);
+  if (!node->name) {
+    free_node(h, node);
+    return NULL;
+  }
+  return node;
+}
+
+styx_err sx_host_node_get(struct sx_host_node **out, styx_hostfs *h, struct sx_host_node *parent, const char *name,
+                          int fd, const struct statx *object, const struct sx_host_id *entry) {
+  struct sx_host_node *node = new_node(h, parent, name, fd, object, entry);
+  if (!node)
+    return ENOMEM;
+  pthread_mutex_lock(&h->lock);
+  struct sx_host_node *known = find(h, node);
+  bool fits = known || sx_table_reserve(&h->nodes);
+  if (known) {
+    known->refs++;
+  } else if (fits) {
+    insert(h, node);
+    if (parent)
+      parent->refs++;
+  }
+  pthread_mutex_unlock(&h->lock);
+  if (known || !fits)
+    free_node(h, node);
+  if (fits)
+    *out = known ? known : node;
+  return fits ? STYX_OK : ENOMEM;
+}
+
+/* ---- references ---- */
+
+struct sx_host_node *sx_host_node_ref(styx_hostfs *h, struct sx_host_node *node) {
+  pthread_mutex_lock(&h->lock);
+  node->refs++;
+  pthread_mutex_unlock(&h->lock);
+  return node;
+}
+
+/* One reference less: true if it was the last and node is out of the table. */
+static bool drop(styx_hostfs *h, struct sx_host_node *node) {
+  pthread_mutex_lock(&h->lock);
+  bool last = --node->refs == 0;
+  if (last)
+    take_out(h, node);
+  pthread_mutex_unlock(&h->lock);
+  return last;
+}
+
+void sx_host_node_put(styx_hostfs *h, struct sx_host_node *node) {
+  while (node && drop(h, node)) {
+    struct sx_host_node *parent = node->parent;
+    free_node(h, node);
+    node = parent;
+  }
+}
+
+/* ---- names ---- */
+
+void sx_host_node_name(styx_hostfs *h, const struct sx_host_node *node, char buf[NAME_MAX + 1]) {
+  pthread_mutex_lock(&h->lock);
+  strcpy(buf, node->name);
+  pthread_mutex_unlock(&h->lock);
+}
+
+void sx_host_node_renamed(styx_hostfs *h, struct sx_host_node *node, const char *name) {
+  char *other = copy_name(h, name);
+  pthread_mutex_lock(&h->lock);
+  if (other && sx_table_reserve(&h->nodes)) {
+    take_out(h, node);
+    char *old = node->name;
+    node->name = other;
+    other = old;
+    node->key = key_of(h, node->parent, &node->object, node->name);
+    insert(h, node);
+  }
+  pthread_mutex_unlock(&h->lock);
+  free_name(h, other);
+}
