@@ -32,10 +32,10 @@ typedef struct styx_client styx_client;
 /* ---- the connection ---- */
 
 typedef struct styx_client_options {
-  size_t size;                      /* sizeof(styx_client_options): fields past it count as zero */
-  const styx_allocator *allocator;  /* NULL: malloc; must outlive the client */
-  uint32_t msize;                   /* the largest message we offer; 0: 1 MiB; at least 256 (STYX_EBADARG) */
-  uint32_t handshake_ms;            /* how long the server may take to agree on a version; 0: 10,000 */
+  size_t size;                     /* sizeof(styx_client_options): fields past it count as zero */
+  const styx_allocator *allocator; /* NULL: malloc; must outlive the client */
+  uint32_t msize;                  /* the largest message we offer; 0: 1 MiB; at least 256 (STYX_EBADARG) */
+  uint32_t handshake_ms;           /* how long the server may take to agree on a version; 0: 10,000 */
 } styx_client_options;
 
 /* A client on fd, which is connected (styx_dial makes one) and used by nobody else. Agrees on "9P2000" and a message size;
@@ -59,8 +59,8 @@ STYX_API uint32_t styx_client_msize(const styx_client *client);
 STYX_API const char *styx_client_why(styx_client *client);
 
 /* What the last synchronous function (or styx_call_wait) that failed on this thread was told: the server's own words if it
- * sent any, else the text of the error. Never NULL; good until this thread's next call. Server's words are UTF-8, at most 127
- * bytes, and may hold control characters. */
+ * sent any, else the text of the error. Never NULL; good until this thread's next call. A server's words are any bytes but NUL,
+ * at most 127: escape them before they reach a terminal. */
 STYX_API const char *styx_client_words(void);
 
 /* ---- one call, asynchronous ----
@@ -69,13 +69,14 @@ STYX_API const char *styx_client_words(void);
  * is done the library owns it: neither touch nor free it, nor what t points to, nor buf. Whoever submits a call has it
  * waited for, by exactly one thread at a time. */
 typedef struct styx_call {
-  styx_msg t;  /* the request: type and its fields; the tag is the library's. Not Tversion, not Tflush. data of a Twrite and
+  styx_msg
+      t; /* the request: type and its fields; the tag is the library's. Not Tversion, not Tflush. data of a Twrite and
                   all strings are borrowed until the call is done. */
-  void *buf;   /* Tread: where the data goes; Tstat: where the record goes, whose strings r.stat then borrows */
-  size_t cap;  /* of buf; for a Tread at least t.count */
+  void *buf;  /* Tread: where the data goes; Tstat: where the record goes, whose strings r.stat then borrows */
+  size_t cap; /* of buf; for a Tread at least t.count */
 
-  styx_err err;           /* when done: the outcome, as styx_call_wait returns it */
-  styx_msg r;             /* when done: the reply; type 0 if none came. data and stat point into buf, ename into words. */
+  styx_err err; /* when done: the outcome, as styx_call_wait returns it */
+  styx_msg r;   /* when done: the reply; type 0 if none came. data and stat point into buf, ename into words. */
   char words[STYX_ERRMAX]; /* when err is not 0: the server's words, else a text of ours; terminated */
 
   styx_client *client_; /* the rest is the library's */
@@ -115,13 +116,15 @@ STYX_API void styx_client_fid_put(styx_client *client, uint32_t fid);
 /* ---- synchronous calls; all block; each is also thread-safe for one fid, as far as 9P gives that a meaning ---- */
 
 /* The root of the tree aname ("" or NULL: the server's first) as user, without authentication. */
-STYX_API styx_err styx_client_attach(styx_client *client, const char *uname, const char *aname, uint32_t *fid, styx_qid *qid);
+STYX_API styx_err styx_client_attach(styx_client *client, const char *uname, const char *aname, uint32_t *fid,
+                                     styx_qid *qid);
 
 /* path from fid, as a new fid. Elements are separated by any number of '/'; empty ones and "." are left out, ".." is the
  * server's to resolve; any number of elements (16 to a message). An empty path makes another fid for the same file. ENOENT
  * when one element is missing, ENOTDIR when one in the middle is no directory; then there is no new fid. qid may be NULL; it
  * is untouched for an empty path. */
-STYX_API styx_err styx_client_walk(styx_client *client, uint32_t fid, const char *path, uint32_t *newfid, styx_qid *qid);
+STYX_API styx_err styx_client_walk(styx_client *client, uint32_t fid, const char *path, uint32_t *newfid,
+                                   styx_qid *qid);
 
 typedef struct styx_opened {
   styx_qid qid;
@@ -170,9 +173,11 @@ STYX_API bool styx_name_is_safe(styx_str name);
 typedef struct styx_transfer {
   uint64_t offset; /* where in the remote file it starts */
   uint64_t length; /* reading: the file's length as stat says it. Up to there reads are sent ahead; past it, and with 0
-                      (unknown: a stream, a device), one at a time until the end */
+                      (unknown: a stream, a device), one at a time until the end. Writing: about how much there
+                      will be, so that small files take little memory; 0: unknown; it need not be right */
   uint32_t iounit; /* from styx_opened; 0: as large as a message takes */
-  uint32_t window; /* requests outstanding; 0: 8. Use 1 to write where order matters more than offsets: append-only files,
+  uint32_t
+      window; /* requests outstanding; 0: 8. Use 1 to write where order matters more than offsets: append-only files,
                       streams, control files */
 } styx_transfer;
 
@@ -183,8 +188,8 @@ typedef styx_err styx_source_fn(void *arg, void *buf, size_t cap, size_t *got);
 
 /* Read from an open fid to the end of the file. Short replies are filled up, so the sink sees every byte once and in order.
  * *moved, unless NULL, counts the bytes that the sink took, also on failure. Blocks; one thread for each transfer. */
-STYX_API styx_err styx_client_get(styx_client *client, uint32_t fid, const styx_transfer *how, styx_sink_fn *sink, void *arg,
-                                  uint64_t *moved);
+STYX_API styx_err styx_client_get(styx_client *client, uint32_t fid, const styx_transfer *how, styx_sink_fn *sink,
+                                  void *arg, uint64_t *moved);
 
 /* Write what the source gives to an open fid. Each portion the source gives is one Twrite (so a source that gives lines writes
  * lines); a short reply is followed by another for the rest; a count of 0 is EIO. When it fails, writes that were sent ahead

@@ -1,0 +1,110 @@
+/* styxd.c: the file server, from the command line to its end. It serves on one thread, in the loop of examples/. */
+#include "styxd.h"
+
+#include "embed_epoll.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the loop's hooks get. */
+struct styxd {
+  struct styxd_options options;
+  struct styxd_listener *listeners;
+  styx_export *exports;
+  struct styxd_user user; /* who started it */
+  const char *program;
+};
+
+/* A closed standard stream would let a socket become descriptor 2, and log lines go to a client. */
+static void settle_process(void) {
+  int fd;
+  struct rlimit files;
+  do
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close(fd);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  umask(0);
+  signal(SIGPIPE, SIG_IGN);
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
+
+static void ready(void *arg) {
+  const struct styxd *d = arg;
+  styxd_print(&d->options, d->listeners, &d->user, d->program);
+  if (d->options.ready_fd < 0)
+    return;
+  if (write(d->options.ready_fd, "\n", 1) != 1)
+    styxd_log(NULL, STYX_LOG_WARN, "", "nobody reads from --ready-fd", "");
+  close(d->options.ready_fd);
+}
+
+static int serve(struct styxd *d) {
+  int *fds = calloc(d->options.nlisten, sizeof *fds);
+  if (!fds)
+    return STYXD_FAILED;
+  for (size_t i = 0; i < d->options.nlisten; i++)
+    fds[i] = d->listeners[i].fd;
+  const struct embed_config config = {.exports = d->exports,
+                                      .nexports = d->options.nexports,
+                                      .listeners = fds,
+                                      .nlisteners = d->options.nlisten,
+                                      .limits = &d->options.limits,
+                                      .max_connections = d->options.max_connections,
+                                      .grace = d->options.grace,
+                                      .ready = ready,
+                                      .log = styxd_log,
+                                      .trace = d->options.trace ? styxd_log_message : NULL,
+                                      .arg = d};
+  int status = embed_serve(&config);
+  free(fds);
+  return status ? STYXD_FAILED : STYXD_OK;
+}
+
+/* Root binds and opens first, and serves as somebody who can do less. After a failure nothing is freed: requests that
+ * are stuck may still use it, and the program ends. */
+static int start(struct styxd *d) {
+  struct styxd_options *o = &d->options;
+  int status = STYXD_FAILED;
+  d->exports = calloc(o->nexports, sizeof *d->exports);
+  d->listeners = calloc(o->nlisten, sizeof *d->listeners);
+  styxd_user_now(&d->user);
+  if (!d->exports || !d->listeners || !styxd_exports_open(o->exports, o->nexports, d->user.name, d->exports) ||
+      !styxd_listen(o, d->listeners))
+    return STYXD_FAILED;
+  if (styxd_user_become(o->runas, d->listeners, o->nlisten))
+    status = serve(d);
+  styxd_listen_close(d->listeners, o->nlisten);
+  if (status == STYXD_OK)
+    styxd_exports_close(o->exports, o->nexports);
+  styxd_log_end();
+  return status;
+}
+
+int main(int argc, char **argv) {
+  static struct styxd d;
+  settle_process();
+  d.program = argv[0];
+  if (!styxd_options_parse(&d.options, argc, argv))
+    return STYXD_USAGE;
+  if (d.options.help || d.options.version) {
+    if (d.options.help)
+      styxd_usage();
+    else
+      printf("styxd %s\n", STYX_VERSION);
+    return STYXD_OK;
+  }
+  if (!styxd_listen_allowed(&d.options))
+    return STYXD_USAGE;
+  styxd_log_level(d.options.log_level);
+  return start(&d);
+}

@@ -1,0 +1,292 @@
+/* styxd_options.c: the command line. Each row of limits.def is a flag. */
+#include "styxd.h"
+
+#include "embed_epoll.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What getopt_long returns for the long options that have no letter. */
+enum {
+  MEM = 256,
+  NO_AUTH,
+  RUNAS,
+  READY_FD,
+  LOG_LEVEL,
+  TRACE,
+  GRACE,
+  MAX_CONNECTIONS,
+  LIMITS, /* and on, one for each row */
+#define STYX_LIMIT(field, flag, default_, unit, help) LIMIT_##field,
+#include <styx/limits.def>
+#undef STYX_LIMIT
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, 'l'},
+    {"export", required_argument, NULL, 'e'},
+    {"mem", optional_argument, NULL, MEM},
+    {"no-auth", no_argument, NULL, NO_AUTH},
+    {"runas", required_argument, NULL, RUNAS},
+    {"ready-fd", required_argument, NULL, READY_FD},
+    {"log-level", required_argument, NULL, LOG_LEVEL},
+    {"trace", no_argument, NULL, TRACE},
+    {"grace", required_argument, NULL, GRACE},
+    {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+#define STYX_LIMIT(field, flag, default_, unit, help) {flag, required_argument, NULL, LIMIT_##field},
+#include <styx/limits.def>
+#undef STYX_LIMIT
+    {NULL, 0, NULL, 0},
+};
+
+struct limit {
+  const char *flag, *unit, *help;
+  size_t offset;
+  uint64_t default_;
+};
+
+static const struct limit limits[] = {
+#define STYX_LIMIT(field, flag, default_, unit, help) {flag, unit, help, offsetof(styx_limits, field), default_},
+#include <styx/limits.def>
+#undef STYX_LIMIT
+};
+enum { NLIMITS = sizeof limits / sizeof *limits };
+
+/* What a limit may be where "at least 1" does not say it. In the unit of its flag, seconds for times. */
+static const struct {
+  const char *flag;
+  uint64_t least, most;
+} bounds[] = {
+    {"msize", STYX_MINMSIZE, 16u << 20}, {"max-prelude", STYX_MINMSIZE, 16u << 20},
+    {"max-requests", 1, 65535},          {"max-fids", 1, UINT32_MAX},
+    {"max-name", 1, UINT16_MAX},
+};
+
+void styxd_complain(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  fputs("styxd: ", stderr);
+  vfprintf(stderr, fmt, args);
+  fputc('\n', stderr);
+  va_end(args);
+}
+
+static bool wrong_value(const char *flag, const char *value, const char *wrong) {
+  if (wrong)
+    styxd_complain("--%s: \"%s\" %s", flag, value, wrong);
+  return !wrong;
+}
+
+static bool check_bounds(const struct limit *limit, const char *text, uint64_t value) {
+  uint64_t least = 1, most = INT64_MAX;
+  for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+    if (strcmp(bounds[i].flag, limit->flag) == 0) {
+      least = bounds[i].least;
+      most = bounds[i].most;
+    }
+  if (value >= least && value <= most)
+    return true;
+  if (value < least)
+    styxd_complain("--%s: %s is too small: at least %llu", limit->flag, text, (unsigned long long)least);
+  else
+    styxd_complain("--%s: %s is too large: at most %llu", limit->flag, text, (unsigned long long)most);
+  return false;
+}
+
+static bool set_limit(struct styxd_options *o, const struct limit *limit, const char *text) {
+  uint64_t value = 0;
+  const char *wrong = strcmp(limit->unit, "ns") == 0      ? styxd_parse_seconds(text, &value)
+                      : strcmp(limit->unit, "bytes") == 0 ? styxd_parse_size(text, &value)
+                                                          : styxd_parse_count(text, &value);
+  if (!wrong_value(limit->flag, text, wrong) || !check_bounds(limit, text, value))
+    return false;
+  memcpy((char *)&o->limits + limit->offset, &value, sizeof value);
+  return true;
+}
+
+static bool add_listener(struct styxd_options *o, const char *text) {
+  const char *why = "is no address";
+  styx_addr *list = reallocarray(o->listen, o->nlisten + 1, sizeof *list);
+  if (!list)
+    return wrong_value("listen", text, "cannot be kept: out of memory");
+  o->listen = list;
+  if (!styx_addr_parse(&list[o->nlisten], text, &why)) {
+    o->nlisten++;
+    return true;
+  }
+  styxd_complain("--listen: \"%s\": %s; write tcp!HOST!PORT, HOST:PORT, [V6]:PORT, unix!PATH or /PATH", text, why);
+  return false;
+}
+
+static bool same(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
+
+static bool add_export(struct styxd_options *o, const char *flag, const char *text,
+                       const char *(*parse)(const char *, struct styxd_export *)) {
+  struct styxd_export *list = reallocarray(o->exports, o->nexports + 1, sizeof *list);
+  if (!list)
+    return wrong_value(flag, text, "cannot be kept: out of memory");
+  o->exports = list;
+  if (!wrong_value(flag, text, parse(text, &list[o->nexports])))
+    return false;
+  for (size_t i = 0; i < o->nexports; i++)
+    if (same(list[i].name, list[o->nexports].name))
+      return wrong_value(flag, text, "has the name of an export before it: give it another (NAME=DIR, --mem=NAME)");
+    else if (!list[o->nexports].name && same(list[i].path, list[o->nexports].path))
+      return wrong_value(flag, text, "is exported already: give it a name (NAME=DIR)");
+  o->nexports++;
+  return true;
+}
+
+static bool set_level(struct styxd_options *o, const char *text) {
+  static const char *const names[] = {"error", "warn", "info", "debug"};
+  for (unsigned i = 0; i < 4; i++)
+    if (strcmp(text, names[i]) == 0) {
+      o->log_level = (styx_level)i;
+      return true;
+    }
+  return wrong_value("log-level", text, "is not error, warn, info or debug");
+}
+
+static bool set_ready_fd(struct styxd_options *o, const char *text) {
+  uint64_t fd = 0;
+  if (!wrong_value("ready-fd", text, styxd_parse_count(text, &fd)))
+    return false;
+  if (fd < 3 || fd > INT32_MAX || fcntl((int)fd, F_GETFD) < 0)
+    return wrong_value("ready-fd", text, "is not a descriptor that was handed over open, 3 or above");
+  o->ready_fd = (int)fd;
+  fcntl(o->ready_fd, F_SETFD, FD_CLOEXEC);
+  return true;
+}
+
+static bool set_max_connections(struct styxd_options *o, const char *text) {
+  uint64_t n = 0;
+  const char *wrong = styxd_parse_count(text, &n);
+  if (!wrong && (n == 0 || n > INT32_MAX))
+    wrong = "is not between 1 and 2147483647";
+  o->max_connections = (size_t)n;
+  return wrong_value("max-connections", text, wrong);
+}
+
+static bool set_runas(struct styxd_options *o, const char *text) {
+  o->runas = text;
+  return wrong_value("runas", text, *text ? NULL : "is no user");
+}
+
+static bool option_unknown(int c, char **argv) {
+  const char *word = argv[optind - 1];
+  if (strncmp(word, "--", 2) != 0 && optopt > 0 && optopt < 256)
+    styxd_complain(c == ':' ? "-%c needs a value" : "there is no option -%c; styxd --help lists all", optopt);
+  else if (c == ':')
+    styxd_complain("%s needs a value", word);
+  else if (optopt)
+    styxd_complain("%s takes no value", word);
+  else
+    styxd_complain("there is no option %s; styxd --help lists all", word);
+  return false;
+}
+
+static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
+  switch (c) {
+  case 'l':
+    return add_listener(o, optarg);
+  case 'e':
+    return add_export(o, "export", optarg, styxd_parse_export);
+  case MEM: /* --mem NAME too: nothing else on the line stands without an option */
+    if (!optarg && optind < argc && *argv[optind] != '-')
+      optarg = argv[optind++];
+    return add_export(o, "mem", optarg ? optarg : "mem", styxd_parse_mem);
+  case 'm':
+    return set_limit(o, &limits[LIMIT_msize - LIMITS - 1], optarg);
+  case NO_AUTH:
+    return o->no_auth = true;
+  case RUNAS:
+    return set_runas(o, optarg);
+  case READY_FD:
+    return set_ready_fd(o, optarg);
+  case LOG_LEVEL:
+    return set_level(o, optarg);
+  case TRACE:
+    return o->trace = true;
+  case GRACE:
+    return wrong_value("grace", optarg, styxd_parse_seconds(optarg, &o->grace));
+  case MAX_CONNECTIONS:
+    return set_max_connections(o, optarg);
+  case 'h':
+    return o->help = true;
+  case 'V':
+    return o->version = true;
+  default:
+    return c > LIMITS && c <= LIMITS + NLIMITS ? set_limit(o, &limits[c - LIMITS - 1], optarg)
+                                               : option_unknown(c, argv);
+  }
+}
+
+bool styxd_options_parse(struct styxd_options *o, int argc, char **argv) {
+  int c;
+  *o = (struct styxd_options){.limits = styx_limits_default(),
+                              .max_connections = EMBED_CONNECTIONS,
+                              .grace = EMBED_GRACE,
+                              .log_level = STYX_LOG_INFO,
+                              .ready_fd = -1};
+  opterr = 0;
+  while ((c = getopt_long(argc, argv, "+:l:e:m:hV", long_options, NULL)) != -1)
+    if (!take_option(o, c, argc, argv))
+      return false;
+  if (optind < argc) {
+    styxd_complain("\"%s\" belongs to no option; a directory is exported by -e %s", argv[optind], argv[optind]);
+    return false;
+  }
+  if (o->nexports == 0 && !add_export(o, "mem", "mem", styxd_parse_mem))
+    return false;
+  if (o->nlisten > 0 || o->help || o->version)
+    return true;
+  o->listen = calloc(1, sizeof *o->listen);
+  o->nlisten = 1;
+  return o->listen && styxd_listen_default(o->exports, o->nexports, o->listen);
+}
+
+static void print_limit(const struct limit *l) {
+  char flag[64], value[32];
+  unsigned long long n = l->default_;
+  bool time = strcmp(l->unit, "ns") == 0, size = strcmp(l->unit, "bytes") == 0;
+  snprintf(flag, sizeof flag, "--%s %s", l->flag, time ? "SECONDS" : size ? "SIZE" : "N");
+  if (time)
+    snprintf(value, sizeof value, "%llu", n / 1000000000);
+  else if (size && n % (1u << 20) == 0)
+    snprintf(value, sizeof value, "%lluM", n >> 20);
+  else if (size && n % (1u << 10) == 0)
+    snprintf(value, sizeof value, "%lluK", n >> 10);
+  else
+    snprintf(value, sizeof value, "%llu", n);
+  printf("  %-28s %s %s (%s)\n", flag, time ? "seconds" : l->unit, l->help, value);
+}
+
+void styxd_usage(void) {
+  fputs("Usage: styxd [OPTION]...\n"
+        "Serve directories, or files in memory, over 9P.\n"
+        "\n"
+        "  -l, --listen ADDR            tcp!HOST!PORT, HOST:PORT, [V6]:PORT, unix!PATH or /PATH; repeatable\n"
+        "  -e, --export [NAME=]DIR[,ro] export a directory; repeatable. An attach chooses by NAME, then by DIR;\n"
+        "                               without either it gets the first\n"
+        "      --mem [NAME]             export files in memory (NAME \"mem\"); the default when nothing is exported\n"
+        "      --no-auth                let anybody who can reach a TCP address write\n"
+        "      --runas USER             after a start by root, become USER (nobody)\n"
+        "      --ready-fd N             when serving, write a newline to descriptor N and close it\n"
+        "      --log-level LEVEL        error, warn, info or debug (info)\n"
+        "      --trace                  one line on stderr for each message\n"
+        "      --grace SECONDS          that SIGTERM gives to outstanding requests (5)\n"
+        "      --max-connections N      at once (1024)\n"
+        "      --help, --version\n"
+        "\n"
+        "Limits, of each connection (-m is --msize; sizes take K, M and G):\n",
+        stdout);
+  for (size_t i = 0; i < NLIMITS; i++)
+    print_limit(&limits[i]);
+}
