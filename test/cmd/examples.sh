@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The examples do what they say.   examples.sh [BIN]
+set -euo pipefail
+bin=$(realpath "${1:-build/release/bin}")
+cd "$(dirname "$0")"
+. ../tools/checks.sh
+. ./serve.sh
+sock=$scratch/sock
+styx() { timeout 30 "$bin/styx" -a "$sock" "$@"; }
+reads() { [[ $(styx read "$1") == "$2" ]]; }
+
+check "hello.c has less than 30 lines" test "$(wc -l <../../examples/hello.c)" -lt 30
+check "hello says how it is called" not "$bin/examples/hello"
+check "hello says what is wrong with an address" not "$bin/examples/hello" nothing!here
+here "hello" serve "$bin/examples/hello" "$sock"
+check "greets" reads /hello "Hello, world!"
+check "lists" test "$(styx ls /)" = hello
+check "cannot be written" not styx write /hello
+here "ends" stop
+check "its socket is gone" not test -e "$sock"
+
+here "embed_epoll" serve "$bin/examples/embed_epoll" "$sock"
+check "has a file" reads /motd "One thread, one loop, any number of clients."
+check "and a directory" reads /lib/words "bytes in, work out, answers in, bytes out"
+here "ends" stop
+
+listen() { styx read /bell >"$scratch/heard$1" & readers+=($!); }
+readers=()
+# ring TEXT: until every reader has gone; a ring before a reader has come is not for it.
+ring() {
+  local end=$((SECONDS + 20)) p
+  for p in "${readers[@]}"; do
+    while kill -0 "$p" 2>/dev/null; do
+      ((SECONDS < end)) || return 1
+      echo "$1" | styx write /bell || return 1
+    done
+    wait "$p" || return 1
+  done
+}
+here "bell" serve "$bin/examples/bell" "$sock"
+check "a ring that nobody waits for" styx write /bell <<<lost
+listen 1
+listen 2
+listen 3
+here "rings" ring ding
+check "all have heard it" test "$(sort -u "$scratch"/heard?)" = ding
+
+listen 4
+kill -INT "${readers[3]}" 2>/dev/null || true
+kill -TERM "${readers[3]}" 2>/dev/null || true
+wait "${readers[3]}" || true
+readers=()
+listen 5
+here "one that gave up is in nobody's way" ring dong
+check "it has heard nothing" not test -s "$scratch/heard4"
+check "the next one has" grep -q dong "$scratch/heard5"
+
+listen 6
+listen 7
+# Signals of one number merge until they are taken, so the second is sent until the end.
+stop_twice() {
+  local end=$((SECONDS + 20))
+  while kill -TERM "$pid" 2>/dev/null; do ((SECONDS < end)) || return 1; done
+  wait "$pid"
+}
+here "ends in order, with readers waiting, at the second signal" stop_twice
+check "its socket is gone" not test -e "$sock"
+wait "${readers[@]}" || true
+checks_done

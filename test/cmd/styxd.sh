@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# styxd as a program: each flag, good and bad; addresses; exports; start, refusal and end.   styxd.sh [BIN]
+set -euo pipefail
+bin=$(realpath "${1:-build/release/bin}")
+cd "$(dirname "$0")"
+. ../tools/checks.sh
+. ./serve.sh
+mkdir "$scratch/dir" "$scratch/other" "$scratch/with space"
+echo one >"$scratch/dir/file"
+echo two >"$scratch/other/file"
+sock=$scratch/sock
+S=("${as_me[@]}" -l "unix!$sock")
+
+# bad STATUS TEXT ARGUMENT...: refuses with that status, says so in words, and prints nothing else.
+bad() {
+  local want=$1 text=$2 status=0
+  shift 2
+  timeout 20 "$bin/styxd" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+  if [[ $status != "$want" || -s $scratch/out || $(wc -l <"$scratch/err") != 1 ]]; then
+    echo "status $status"
+    cat "$scratch/out" "$scratch/err"
+    return 1
+  fi
+  says err "$text"
+}
+
+check "an unknown option" bad 2 "--frob" --frob
+check "an unknown letter" bad 2 "-x" -x
+check "a letter without its value" bad 2 "-l needs a value" -l
+check "a word without its value" bad 2 "--listen needs a value" --listen
+check "a value where none belongs" bad 2 "takes no value" --trace=3
+check "a stray word" bad 2 "belongs to no option" "$scratch/dir"
+check "a bad address" bad 2 "nothing!here" -l nothing!here
+check "a bad size" bad 2 "is not a size" -m 12Q
+check "no number" bad 2 "is not a number" -m big
+check "msize under 256" bad 2 "at least 256" -m 255
+check "msize over 16M" bad 2 "at most 16777216" --msize 16385K
+check "a limit of nothing" bad 2 "--max-fids: 0 is too small" --max-fids 0
+check "a bad time" bad 2 "is not a time" --handshake-timeout 1h
+check "a time of nothing" bad 2 "is too small" --stall-timeout 0
+check "a bad grace" bad 2 "is not a number" --grace soon
+check "no connections" bad 2 "--max-connections" --max-connections 0
+check "a bad level" bad 2 "is not error, warn, info or debug" --log-level loud
+check "a ready-fd that is closed" bad 2 "--ready-fd" --ready-fd 77
+check "a ready-fd that is standard" bad 2 "--ready-fd" --ready-fd 1
+check "an empty export" bad 2 "names no directory" -e ,ro
+check "an empty name" bad 2 "has an empty name" -e "=$scratch/dir"
+check "a name that mount cannot carry" bad 2 "mount options" -e "a,b=$scratch/dir"
+check "two exports of one name" bad 2 "has the name" -e "a=$scratch/dir" --mem=a
+check "two exports of one directory" bad 2 "is exported already" -e "$scratch/dir" -e "$scratch/dir/"
+check "an export that does not exist" bad 1 "$scratch/nowhere" "${S[@]}" -e "$scratch/nowhere"
+check "an export that is no directory" bad 1 "$scratch/dir/file" "${S[@]}" -e "$scratch/dir/file"
+check "nobody to become" bad 1 "no user" "${S[@]}" --runas no-such-user
+check "writable on TCP" bad 2 "--no-auth" -l 127.0.0.1:0 -e "$scratch/dir"
+check "memory beyond this machine" bad 2 "--no-auth" -l 'tcp!*!0' --mem
+check "an address of somebody else" bad 1 "cannot listen" -l tcp!192.0.2.1!5640 --no-auth
+check "a file where the socket would be" bad 1 "cannot listen" -l "unix!$scratch/dir/file"
+check "it has left the file alone" grep -q one "$scratch/dir/file"
+
+help_lists_limits() {
+  "$bin/styxd" --help >"$scratch/out"
+  sed -n 's/^STYX_LIMIT([a-z]*, "\([a-z-]*\)".*/--\1/p' ../../lib/base/limits.def >"$scratch/flags"
+  [[ -s $scratch/flags ]] && while read -r flag; do says out "$flag"; done <"$scratch/flags"
+}
+check "--help lists every limit" help_lists_limits
+check "--version" grep -qE '^styxd [0-9]+\.[0-9]+\.[0-9]+$' <("$bin/styxd" --version)
+
+# ---- listening ----
+
+mode_of() { [[ $(stat -c %a "$2") == "$1" ]]; }
+here "a Unix socket" start "${S[@]}" --mem
+check "it is the owner's alone" mode_of 600 "$sock"
+check "it serves" alive "$sock"
+check "a second one on the same socket is refused" bad 1 "another server" "${S[@]}" --mem
+check "the first one serves on" alive "$sock"
+here "SIGTERM ends it with 0" stop TERM
+check "the socket is gone" not test -e "$sock"
+
+start "${S[@]}" --mem
+stop KILL || true
+here "a dead socket is in nobody's way" start "${S[@]}" --mem
+rm "$sock"
+: >"$sock"
+here "it ends" stop
+check "what has taken the socket's place stays" test -f "$sock"
+rm "$sock"
+
+wrap=(env --default-signal=INT)
+start "${S[@]}" --mem
+here "SIGINT ends it with 0" stop INT
+wrap=(env)
+
+cd "$scratch"
+here "several addresses" start "${as_me[@]}" -l ./here -l 127.0.0.1:0 -l "$sock" --mem
+check "the relative one serves" alive ./here
+check "the port that was chosen is printed" alive "tcp!127.0.0.1!$(port)"
+check "the absolute one serves" alive "unix!$sock"
+check "the mount line has the whole path" says out "trans=unix,uname=$(id -un),aname=mem"
+check "... and the port" says out "trans=tcp,port=$(port),"
+check "the styx line" says out "styx -a 127.0.0.1:$(port) -A mem ls /"
+stop
+check "both sockets are gone" not ls here "$sock"
+cd - >/dev/null
+if [[ -e /proc/net/if_inet6 ]] && grep -q ' lo$' /proc/net/if_inet6; then
+  here "IPv6" start -l '[::1]:0' --mem
+  check "it serves" alive "[::1]:$(port)"
+  stop
+fi
+
+wrap=(env XDG_RUNTIME_DIR="$scratch")
+here "the default with a directory" start "${as_me[@]}" -e "$scratch/dir"
+check "is in XDG_RUNTIME_DIR" alive "$scratch/styxd"
+check "with mode 0600" mode_of 600 "$scratch/styxd"
+stop
+if ((EUID)); then
+  wrap=(env -u XDG_RUNTIME_DIR TMPDIR="$scratch")
+  here "else" start -e "$scratch/dir"
+  check "in a private directory" alive "$scratch/styxd-$(id -u)/styxd"
+  check "of mode 0700" mode_of 700 "$scratch/styxd-$(id -u)"
+  stop
+  chmod 755 "$scratch/styxd-$(id -u)"
+  check "which must be private" not env -u XDG_RUNTIME_DIR TMPDIR="$scratch" timeout 20 "$bin/styxd" -e /
+fi
+wrap=(env)
+
+# ---- exports ----
+
+styx() { timeout 30 "$bin/styx" -a "$sock" "$@"; }
+reads() { [[ $(styx -A "$1" read /file) == "$2" ]]; }
+start "${as_me[@]}" "${S[@]}" -e "src=$scratch/dir" -e "$scratch/other/,ro" -e "$scratch/with space" --mem scratch
+check "an empty aname gets the first" reads "" one
+check "by name" reads src one
+check "by path" reads "$scratch/dir" one
+check "by a path without a name" reads "$scratch/other" two
+check "a path with a space is quoted" says out "-A '$scratch/with space'"
+check "an unknown one is refused" not styx -A nowhere read /file
+check "read-only is said" says out "other, read-only"
+check "nothing is created there" not styx -A "$scratch/other" create /new
+check "nothing is removed there" not styx -A "$scratch/other" rm /file
+check "it is still there" grep -q two "$scratch/other/file"
+writes() { echo text | styx -A "$1" write -l /new && [[ $(styx -A "$1" read /new) == text ]]; }
+check "a writable one is written" writes src
+check "on the disk" grep -q text "$scratch/dir/new"
+check "memory is written" writes scratch
+stop
+here "read-only on TCP needs nothing" start "${as_me[@]}" -l 127.0.0.1:0 -e "$scratch/dir,ro"
+stop
+here "writable on TCP with --no-auth" start "${as_me[@]}" -l 127.0.0.1:0 -e "$scratch/dir" --no-auth
+stop
+here "nothing said is memory" start "${S[@]}"
+check "named mem" says out "styxd: export mem: files in memory"
+stop
+here "--mem NAME" start "${S[@]}" --mem notes --log-level error
+check "is that name" says out "styxd: export notes"
+stop
+check "without a word" not test -s "$scratch/err"
+
+# ---- limits, log, trace ----
+
+here "-m and --trace" start "${S[@]}" --mem -m 2K --trace --max-name 17
+alive "$sock"
+check "the message as it came" says err "<- Tversion tag NOTAG msize 8192 version '9P2000'"
+check "and as it went" says err "-> Rversion tag NOTAG msize 2048 version '9P2000'"
+stop
+
+# hold: a connection on descriptor 8.
+hold() { exec 8<>"/dev/tcp/127.0.0.1/$(port)"; }
+# ended FD: the server closes it, and has sent no line before.
+ended() {
+  local status=0
+  read -r -t 20 -u "$1" || status=$?
+  ((status == 1))
+}
+here "--log-level debug" start -l 127.0.0.1:0 --mem --log-level debug --handshake-timeout 0.05 --max-connections 1
+hold
+check "a silent connection is ended" ended 8
+check "with a reason" soon says err "no Tversion in time"
+check "connections are logged" says err 'level=debug msg="connected" peer="tcp!127.0.0.1!'
+stop
+
+start -l 127.0.0.1:0 --mem --max-connections 1
+hold
+printf '\x13\0\0\0\x64\xff\xff\0\x20\0\0\6\x009P2000' >&8
+head -c 19 <&8 >/dev/null
+exec 7<>"/dev/tcp/127.0.0.1/$(port)"
+check "one connection too many is closed" ended 7
+check "with a reason" says err "too many connections"
+exec 7>&-
+printf 'GET / HTTP/1.0\r\n\r\n' >&8
+check "what is no 9P is ended" ended 8
+check "with a reason" soon says err 'detail="9P message longer than agreed"'
+exec 8>&-
+check "and there is room again" soon alive "127.0.0.1:$(port)"
+stop
+
+# flood: 40 bad connections; each is a line, or counted in one.
+flood() {
+  local i shown left
+  for ((i = 0; i < 40; i++)); do
+    exec 8<>"/dev/tcp/127.0.0.1/$(port)"
+    printf '\0\0\0\0' >&8
+    ended 8 || return 1
+  done
+  stop
+  shown=$(grep -c 'msg="connection ended"' "$scratch/err")
+  left=$(sed -n 's/.*msg="lines left out".*detail="\([0-9]*\)"$/\1/p' "$scratch/err" | paste -sd+ | bc_add)
+  echo "$shown shown, $left left out"
+  ((shown + left == 40 && shown >= 10))
+}
+bc_add() { local sum; read -r sum || true; echo $((${sum:-0})); }
+start -l 127.0.0.1:0 --mem
+here "at most ten lines a second about one peer, then a count" flood
+
+# ---- descriptors ----
+
+# Sixteen descriptors: clients wait for the next one to leave.
+crowd() {
+  local fds=() fd i
+  for ((i = 0; i < 20; i++)); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/$(port)" || return 1
+    fds+=("$fd")
+  done
+  soon says err "no new connections until one ends" || return 1
+  for fd in "${fds[@]}"; do exec {fd}>&-; done
+  soon alive "127.0.0.1:$(port)"
+}
+wrap=(prlimit --nofile=16:16)
+start -l 127.0.0.1:0 --mem
+check "out of descriptors it waits" crowd
+stop
+wrap=(env)
+
+# ---- users ----
+
+runs_as() { [[ $(awk '/^Uid:/ {print $2, $3, $4}' "/proc/$pid/status") == "$1 $1 $1" ]]; }
+owned_by() { [[ $(stat -c %u "$2") == "$1" ]]; }
+if ((EUID == 0)); then
+  nobody=$(id -u nobody)
+  here "root becomes nobody" start -l "unix!$sock" -e "$scratch/dir"
+  check "in every way" runs_as "$nobody"
+  check "without groups" grep -qE '^Groups:[[:space:]]*('"$(id -g nobody)"')?[[:space:]]*$' "/proc/$pid/status"
+  check "and serves" alive "$sock"
+  check "the socket stays root's" owned_by 0 "$sock"
+  stop
+  rm -f "$sock"
+  here "--runas" start "${S[@]}" --mem --runas nobody
+  check "is that user" runs_as "$nobody"
+  check "who owns the socket" owned_by "$nobody" "$sock"
+  stop
+  rm -f "$sock"
+  here "--runas root" start "${S[@]}" --mem --runas root
+  check "stays root" runs_as 0
+  stop
+else
+  check "only root can become another" bad 1 "only root" "${S[@]}" --runas root
+  here "becoming oneself is nothing" start "${S[@]}" --mem --runas "$(id -un)"
+  stop
+fi
+checks_done
