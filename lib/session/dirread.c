@@ -25,8 +25,11 @@ void sx_dirread_over(styx_req *r, bool sent) {
     b->b_cookie = r->r_cookie;
   }
   b->b_reading = false;
-  /* All of them, in order: the first may be refused or flushed before it reads, and then nobody would call the next. */
-  struct sx_link *l;
-  while ((l = sx_list_pop(&b->b_readers)))
-    sx_list_push(&r->r_session->s_ready, l);
+  /* All of them come back through s_ready: the first may be refused or flushed before it reads, and then nobody would call
+   * the next. In front, since they came before any other read of this fid that may be there. */
+  while (!sx_list_empty(&b->b_readers)) {
+    struct sx_link *last = b->b_readers.prev;
+    sx_unlink(last);
+    sx_list_push(r->r_session->s_ready.next, last);
+  }
 }

@@ -101,11 +101,19 @@ static void trace_in(styx_session *s, const styx_msg *m) {
     s->s_hooks.trace(s->s_hook_arg, false, m);
 }
 
+/* After Tclunk and Tremove the fid is gone whatever the reply says (F18): where that cannot be, no reply may say it. */
+static void no_memory(styx_session *s, const uint8_t *p) {
+  if (rules[p[4]].must_run)
+    sx_end(s, "no memory for a request that must run");
+  else
+    refuse(s, tag_of(p), ENOMEM);
+}
+
 static void t_request(styx_session *s, const uint8_t *p, size_t len) {
   uint16_t tag = tag_of(p);
   styx_req *r = sx_req_new(s, p, len);
   if (!r) {
-    refuse(s, tag, ENOMEM);
+    no_memory(s, p);
     return;
   }
   /* The whole frame is there, so this is its length, or what is wrong with it. */
@@ -123,7 +131,7 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len) {
   r->r_tagged.t_tag = tag;
   r->r_must_run = rules[p[4]].must_run;
   if (!sx_tag_add(s, &r->r_tagged)) {
-    refuse(s, tag, ENOMEM);
+    no_memory(s, p);
     sx_req_free(r);
     return;
   }

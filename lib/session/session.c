@@ -103,12 +103,12 @@ static void start_ready(styx_session *s) {
 void sx_continue(styx_session *s) {
   do {
     start_ready(s);
-    sx_feed_hungry(s);
     if (reset_is_over(s)) {
       s->s_resetting = false;
       sx_version_reply(s, s->s_version_tag, s->s_version_msize, STYX_VERSION_9P2000);
     }
     sx_parse_on(s);
+    sx_feed_hungry(s); /* last: what was parsed may have made room */
   } while (!sx_list_empty(&s->s_ready) || reset_is_over(s));
 }
 

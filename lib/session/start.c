@@ -84,13 +84,11 @@ static styx_err start_create(styx_req *r) {
   return STYX_OK;
 }
 
-/* ---- reads reserve room for their data; when there is none they wait, save that one may always run ---- */
+/* ---- reads reserve room for their data; when there is none they wait, in order, save that one may always run ---- */
 
 static bool reserve(styx_req *r) {
   styx_session *s = r->r_session;
   size_t need = r->r_msg.count;
-  if (r->r_has_reserved)
-    return true;
   if (s->s_reserved > 0 && s->s_held + need > s->s_limits.held)
     return false;
   s->s_held += need;
@@ -103,7 +101,7 @@ static bool reserve(styx_req *r) {
 void sx_feed_hungry(styx_session *s) {
   while (!sx_list_empty(&s->s_hungry)) {
     styx_req *r = SX_OF(styx_req, r_wait, s->s_hungry.next);
-    if (s->s_reserved > 0 && s->s_held + r->r_msg.count > s->s_limits.held)
+    if (!reserve(r))
       return;
     sx_unlink(&r->r_wait);
     sx_start(r);
@@ -119,7 +117,8 @@ static styx_err start_read(styx_req *r) {
   styx_err err = sx_check_io(b, &r->r_msg);
   if (err)
     return err;
-  if (!reserve(r)) {
+  /* Nobody overtakes those who wait: directory reads of one fid depend on their order. */
+  if (!r->r_has_reserved && (!sx_list_empty(&s->s_hungry) || !reserve(r))) {
     sx_list_push(&s->s_hungry, &r->r_wait);
     return STYX_OK;
   }

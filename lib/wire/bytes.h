@@ -97,7 +97,7 @@ static inline styx_str sx_get_text(struct sx_in *in) {
 /* 0, STYX_ENUL or STYX_EUTF8; utf8 false allows any bytes but NUL. */
 styx_err sx_str_check(styx_str s, bool utf8);
 
-/* The bytes, 1 to 4, of the UTF-8 sequence that starts at p[0], or 0 if there is none within n. *rune gets its character. */
+/* The bytes, 1 to 4, of the UTF-8 sequence that starts at p[0], or 0 if there is none within n. *rune: its character. */
 size_t sx_utf8(const uint8_t *p, size_t n, uint32_t *rune);
 
 static inline styx_str sx_get_str(struct sx_in *in) {

@@ -1,5 +1,5 @@
-/* codec.c: messages to bytes and back. Each of the three switches has one case for each row of messages.def, made by giving
- * the table's field operators a meaning. */
+/* codec.c: messages to bytes and back. Each of the three switches has one case for each row of messages.def, made by
+ * giving the table's field operators a meaning. */
 #include "wire/bytes.h"
 
 /* ---- what the table says about a number ---- */

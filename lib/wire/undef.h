@@ -1,4 +1,4 @@
-/* wire/undef.h: forget the meaning given to the field operators of messages.def, so that the next user can give its own.
+/* wire/undef.h: forget the meaning given to the field operators of messages.def; the next user gives its own.
  * Included again and again, hence no guard. */
 #undef U8
 #undef U16
