@@ -530,14 +530,12 @@ int embed_serve(const struct embed_config *config) {
   l->hooks = (styx_hooks){
       hook_wake,          hook_log, config->trace ? hook_trace : NULL, hook_cancel_fd_new, hook_cancel_fd_signal,
       hook_cancel_fd_free};
-  sigset_t signals, before;
+  sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, &before);
-  int status = serve(l, &signals);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return status;
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  return serve(l, &signals);
 }
 
 /* ---- for small programs ---- */

@@ -28,12 +28,12 @@ struct embed_config {
   void *arg;
 };
 
-/* Serve until SIGTERM or SIGINT, which are blocked in this thread meanwhile, so start threads that should not have them
- * blocked before. At the first one: no new connections, each connection ends when nothing of it is outstanding, all
- * that are left end after the grace; a second one skips that. Then each filesystem's cleanup runs (which joins threads
- * that answer). Returns 0; or 1, logged, if it could not start, or if requests are still unanswered a second after they
- * were cancelled: then no cleanup has run and the filesystems are still in use, so all that is left to do is to exit.
- */
+/* Serve until SIGTERM or SIGINT. They are blocked in this thread from now on, so that one more does not cut short what
+ * the program does at its end; start threads that should have them before. At the first one: no new connections, each
+ * connection ends when nothing of it is outstanding, all that are left end after the grace; a second one skips that.
+ * Then each filesystem's cleanup runs (which joins threads that answer). Returns 0; or 1, logged, if it could not
+ * start, or if requests are still unanswered a second after they were cancelled: then no cleanup has run and the
+ * filesystems are still in use, so all that is left to do is to exit. */
 int embed_serve(const struct embed_config *config);
 
 /* The same for a small program: one filesystem on one address (as in styx/server.h), errors and events on stderr. */

@@ -118,7 +118,7 @@ static styx_err bound_port(int fd, styx_addr *bound) {
 }
 
 styx_err styx_announce(const styx_addr *addr, int *fd, styx_addr *bound) {
-  int s;
+  int s = -1;
   styx_addr b = *addr;
   styx_err err = addr->net == STYX_NET_UNIX ? announce_unix(addr, &s) : announce_tcp(addr, &s);
   if (err)

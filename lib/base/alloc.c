@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *sx_alloc(const styx_allocator *a, size_t size) {
-  return a && a->alloc ? a->alloc(a->arg, size) : malloc(size);
-}
+void *sx_alloc(const styx_allocator *a, size_t size) { return a && a->alloc ? a->alloc(a->arg, size) : malloc(size); }
 
 void *sx_zalloc(const styx_allocator *a, size_t size) {
   void *ptr = sx_alloc(a, size);

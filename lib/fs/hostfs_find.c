@@ -159,10 +159,10 @@ static bool is_here(const struct sx_host_node *node, int dirfd, const char *name
   return sx_host_id_eq(&id, &node->entry);
 }
 
-/* Somebody has moved it. The descriptor of a followed link knows the target's path, which is of no use here. */
+/* Somebody has moved it. (The descriptor of a followed link knows the path of the target, which is not the entry.) */
 static styx_err search(const styx_hostfs *h, const struct sx_host_node *node, struct sx_host_place *place) {
   char path[PATH_MAX], *slash;
-  if (!sx_host_id_eq(&node->entry, &node->object) || !path_of(node->fd, path))
+  if (!path_of(node->fd, path))
     return ENOENT;
   slash = strrchr(path, '/');
   if (!slash || strlen(slash + 1) > NAME_MAX)

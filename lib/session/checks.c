@@ -43,7 +43,8 @@ styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m) {
 static bool immutable_touched(const styx_stat *st, styx_qid qid) {
   bool dir = (qid.type & STYX_QTDIR) != 0;
   return (st->type != UINT16_MAX && st->type != 0) || (st->dev != UINT32_MAX && st->dev != 0) ||
-         (st->qid.type != UINT8_MAX && st->qid.type != qid.type) || (st->qid.vers != UINT32_MAX && st->qid.vers != qid.vers) ||
+         (st->qid.type != UINT8_MAX && st->qid.type != qid.type) ||
+         (st->qid.vers != UINT32_MAX && st->qid.vers != qid.vers) ||
          (st->qid.path != UINT64_MAX && st->qid.path != qid.path) || st->muid.len != 0 ||
          (st->mode != UINT32_MAX && ((st->mode & STYX_DMDIR) != 0) != dir);
 }

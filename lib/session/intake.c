@@ -93,7 +93,8 @@ enum { LARGE = 4096 }; /* what carries more than any usual message without data 
 static bool over_limit(const styx_session *s, unsigned type, size_t len) {
   if (rules[type].must_run)
     return false;
-  return s->s_nreq >= s->s_limits.requests || ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held);
+  return s->s_nreq >= s->s_limits.requests ||
+         ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held);
 }
 
 static void trace_in(styx_session *s, const styx_msg *m) {
@@ -190,9 +191,7 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len) {
 
 /* ---- bytes ---- */
 
-static bool may_parse(const styx_session *s) {
-  return !s->s_resetting && !s->s_paused && !s->s_hungup && !s->s_ended;
-}
+static bool may_parse(const styx_session *s) { return !s->s_resetting && !s->s_paused && !s->s_hungup && !s->s_ended; }
 
 bool styx_session_wants_input(const styx_session *s) { return may_parse(s); }
 

@@ -19,7 +19,8 @@ static struct sx_segment *segment_new(styx_session *s, size_t cap) {
   return g;
 }
 
-struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release, void *arg) {
+struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release,
+                                     void *arg) {
   struct sx_segment *g = segment_new(s, 0);
   if (g) {
     g->g_base = (uint8_t *)(uintptr_t)data; /* only read: a span has no const because struct iovec has none */

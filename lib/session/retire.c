@@ -158,11 +158,16 @@ void sx_finish_error(styx_req *r, styx_err err) {
 
 /* The answers that each operation may have, beside errors. */
 static const uint16_t valid_answers[STYX_NOPS] = {
-    [STYX_OP_attach] = 1 << SX_A_NODE,   [STYX_OP_walk] = 1 << SX_A_NODE,
-    [STYX_OP_open] = 1 << SX_A_OPEN,     [STYX_OP_create] = 1 << SX_A_CREATE,
-    [STYX_OP_read] = 1 << SX_A_DATA | 1 << SX_A_REF, [STYX_OP_write] = 1 << SX_A_COUNT,
-    [STYX_OP_readdir] = 1 << SX_A_DIR,   [STYX_OP_getattr] = 1 << SX_A_ATTR,
-    [STYX_OP_setattr] = 1 << SX_A_OK,    [STYX_OP_remove] = 1 << SX_A_OK,
+    [STYX_OP_attach] = 1 << SX_A_NODE,
+    [STYX_OP_walk] = 1 << SX_A_NODE,
+    [STYX_OP_open] = 1 << SX_A_OPEN,
+    [STYX_OP_create] = 1 << SX_A_CREATE,
+    [STYX_OP_read] = 1 << SX_A_DATA | 1 << SX_A_REF,
+    [STYX_OP_write] = 1 << SX_A_COUNT,
+    [STYX_OP_readdir] = 1 << SX_A_DIR,
+    [STYX_OP_getattr] = 1 << SX_A_ATTR,
+    [STYX_OP_setattr] = 1 << SX_A_OK,
+    [STYX_OP_remove] = 1 << SX_A_OK,
     [STYX_OP_fsync] = 1 << SX_A_OK,
 };
 

@@ -192,10 +192,10 @@ static const struct {
   styx_err (*start)(styx_req *); /* an error answers the request; STYX_OK: it is queued, parked or answered */
   bool needs_fid;
 } starters[256] = {
-    [STYX_Tauth] = {start_auth, false},   [STYX_Tattach] = {start_attach, false}, [STYX_Twalk] = {start_walk, true},
-    [STYX_Topen] = {start_open, true},    [STYX_Tcreate] = {start_create, true},  [STYX_Tread] = {start_read, true},
-    [STYX_Twrite] = {start_write, true},  [STYX_Tclunk] = {start_clunk, true},    [STYX_Tremove] = {start_remove, true},
-    [STYX_Tstat] = {start_stat, true},    [STYX_Twstat] = {start_wstat, true},
+    [STYX_Tauth] = {start_auth, false},  [STYX_Tattach] = {start_attach, false}, [STYX_Twalk] = {start_walk, true},
+    [STYX_Topen] = {start_open, true},   [STYX_Tcreate] = {start_create, true},  [STYX_Tread] = {start_read, true},
+    [STYX_Twrite] = {start_write, true}, [STYX_Tclunk] = {start_clunk, true},    [STYX_Tremove] = {start_remove, true},
+    [STYX_Tstat] = {start_stat, true},   [STYX_Twstat] = {start_wstat, true},
 };
 
 void sx_start(styx_req *r) {

@@ -43,11 +43,11 @@ struct sx_post {
  * QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever answers first. */
 enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, SX_CANCELLED = 4 };
 
-#define SX_STATE 0x07u     /* mask */
-#define SX_ASKED 0x08u     /* cancellation was asked for; never cleared */
-#define SX_ARMED 0x10u     /* r_cancel_fn is set and may be started */
-#define SX_STARTED 0x20u   /* it has been started */
-#define SX_HAS_FD 0x40u    /* r_cancel_fd is open */
+#define SX_STATE 0x07u   /* mask */
+#define SX_ASKED 0x08u   /* cancellation was asked for; never cleared */
+#define SX_ARMED 0x10u   /* r_cancel_fn is set and may be started */
+#define SX_STARTED 0x20u /* it has been started */
+#define SX_HAS_FD 0x40u  /* r_cancel_fd is open */
 
 /* ---- fids ---- */
 
@@ -81,10 +81,10 @@ struct sx_binding {
   void *b_handle;
   bool b_open;
   uint8_t b_mode;
-  styx_req *b_clunk;  /* the Tclunk that waits for close's verdict */
-  styx_err b_err;     /* of close; the runner, until posted */
-  bool b_reading;     /* a directory read is running: they are serial for each fid */
-  struct sx_link b_readers; /* directory reads that wait */
+  styx_req *b_clunk;           /* the Tclunk that waits for close's verdict */
+  styx_err b_err;              /* of close; the runner, until posted */
+  bool b_reading;              /* a directory read is running: they are serial for each fid */
+  struct sx_link b_readers;    /* directory reads that wait */
   uint64_t b_offset, b_cookie; /* where the next directory read must start */
 };
 
@@ -125,8 +125,20 @@ struct sx_flush {
 
 /* ---- requests ---- */
 
-enum sx_answer { SX_A_NONE, SX_A_OK, SX_A_ERROR, SX_A_INTERRUPTED, SX_A_NODE, SX_A_OPEN, SX_A_CREATE, SX_A_DATA, SX_A_REF,
-                 SX_A_DIR, SX_A_ATTR, SX_A_COUNT };
+enum sx_answer {
+  SX_A_NONE,
+  SX_A_OK,
+  SX_A_ERROR,
+  SX_A_INTERRUPTED,
+  SX_A_NODE,
+  SX_A_OPEN,
+  SX_A_CREATE,
+  SX_A_DATA,
+  SX_A_REF,
+  SX_A_DIR,
+  SX_A_ATTR,
+  SX_A_COUNT
+};
 
 struct sx_walk {
   struct sx_node *wk_at; /* counted */
@@ -147,10 +159,10 @@ struct styx_req {
   size_t r_size;           /* immutable: of this allocation, the message behind it included */
   size_t r_reserved;       /* bytes of s_held that its reply may need */
   bool r_has_reserved;
-  bool r_must_run;         /* immutable */
-  bool r_silent;           /* hangup or Tversion: no reply */
-  bool r_reading_dir;      /* it is the running read of its directory fid */
-  enum styx_op r_op;       /* what the runner calls */
+  bool r_must_run;    /* immutable */
+  bool r_silent;      /* hangup or Tversion: no reply */
+  bool r_reading_dir; /* it is the running read of its directory fid */
+  enum styx_op r_op;  /* what the runner calls */
   struct sx_place r_place[2];
   struct sx_flush *r_flushes, **r_flush_end;
   struct sx_node *r_node;       /* to be filled with the answer's node */
@@ -172,7 +184,7 @@ struct styx_req {
   uint8_t *r_frame; /* the outgoing message, header included */
   size_t r_frame_size, r_frame_len;
   struct sx_segment *r_segment; /* of styx_reply_ref */
-  bool r_dropped; /* the handler returned without an answer */
+  bool r_dropped;               /* the handler returned without an answer */
 
   styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
   void *r_cancel_arg;
@@ -206,18 +218,18 @@ struct sx_outbox {
 /* ---- the session ---- */
 
 struct styx_session {
-  styx_allocator s_alloc;      /* immutable */
-  styx_hooks s_hooks;          /* immutable */
-  void *s_hook_arg;            /* immutable */
-  styx_limits s_limits;        /* immutable */
+  styx_allocator s_alloc;       /* immutable */
+  styx_hooks s_hooks;           /* immutable */
+  void *s_hook_arg;             /* immutable */
+  styx_limits s_limits;         /* immutable */
   const styx_export *s_exports; /* immutable */
-  size_t s_nexports;           /* immutable */
-  bool s_send_interrupted;     /* immutable */
+  size_t s_nexports;            /* immutable */
+  bool s_send_interrupted;      /* immutable */
 
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
 
-  struct sx_table s_fids; /* sx_slot */
-  struct sx_table s_tags; /* sx_tagged */
+  struct sx_table s_fids;    /* sx_slot */
+  struct sx_table s_tags;    /* sx_tagged */
   struct sx_link s_requests; /* every request not yet retired */
   struct sx_link s_ready;    /* all places granted, to be started */
   struct sx_link s_hungry;   /* reads that wait for bytes */
@@ -227,23 +239,23 @@ struct styx_session {
   uint8_t *s_in; /* an incomplete message, or what came while parsing was stopped */
   size_t s_in_len, s_in_cap;
 
-  uint32_t s_msize;      /* 0: no version yet */
-  bool s_resetting;      /* a Tversion waits for the old session to end */
+  uint32_t s_msize; /* 0: no version yet */
+  bool s_resetting; /* a Tversion waits for the old session to end */
   bool s_hungup;
-  bool s_paused;         /* the outbox was over its limit and is not yet half empty */
-  const char *s_ended;   /* why the session has ended by itself */
+  bool s_paused;          /* the outbox was over its limit and is not yet half empty */
+  const char *s_ended;    /* why the session has ended by itself */
   uint16_t s_version_tag; /* of the Tversion that waits */
   uint32_t s_version_msize;
 
-  size_t s_outstanding;  /* requests not yet retired */
+  size_t s_outstanding;                              /* requests not yet retired */
   size_t s_nreq, s_nbindings, s_nnodes, s_nreleases; /* objects that exist */
   size_t s_nflushes;
-  size_t s_held;         /* bytes: requests and reserved replies */
-  size_t s_reserved;     /* requests that have reserved */
+  size_t s_held;     /* bytes: requests and reserved replies */
+  size_t s_reserved; /* requests that have reserved */
 
-  uint64_t s_now;        /* the clock as last told */
+  uint64_t s_now; /* the clock as last told */
   uint64_t s_born, s_partial_since, s_progress, s_reset_since;
-  styx_session_info s_info; /* the counters */
+  styx_session_info s_info;      /* the counters */
   _Atomic uint64_t s_duplicates; /* atomic */
 };
 
@@ -281,7 +293,7 @@ styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, st
 styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use);
 bool sx_places_granted(const styx_req *r);
 void sx_places_release(styx_req *r);
-void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b); /* takes the count of b; b may be NULL */
+void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b);    /* takes the count of b; b may be NULL */
 void sx_bind_answer(styx_req *r, struct sx_slot *slot, struct sx_binding *b); /* likewise, as r's success */
 void sx_fids_drop_all(styx_session *s);
 struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str uname, styx_str aname);
@@ -289,7 +301,7 @@ struct sx_node *sx_node_new(styx_session *s, struct sx_user *user);
 struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node);
 void sx_user_put(styx_session *s, struct sx_user *user);
 void sx_node_put(styx_session *s, struct sx_node *node);
-void sx_node_free(styx_session *s, struct sx_node *node);       /* never given to anybody, or forgotten */
+void sx_node_free(styx_session *s, struct sx_node *node); /* never given to anybody, or forgotten */
 void sx_binding_put(styx_session *s, struct sx_binding *b);
 void sx_binding_closed(styx_session *s, struct sx_binding *b);
 
@@ -309,16 +321,17 @@ void sx_abort_all(styx_session *s);
 void sx_flushes_answer(styx_req *r);
 
 /* retire.c */
-void sx_finish(styx_req *r);                 /* the answer is in r: decide, settle, release, clear, append: one step */
+void sx_finish(styx_req *r); /* the answer is in r: decide, settle, release, clear, append: one step */
 void sx_finish_error(styx_req *r, styx_err err);
 
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
 bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len); /* takes *frame */
-bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref); /* takes *ref */
+bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref */
 void sx_out_clear(styx_session *s);
-struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release, void *arg);
+struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release,
+                                     void *arg);
 void sx_segment_over(styx_session *s, struct sx_segment *g);
 void sx_segment_free(styx_session *s, struct sx_segment *g);
 

@@ -56,7 +56,9 @@ bool sx_tag_add(styx_session *s, struct sx_tagged *t) {
   return true;
 }
 
-struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag) { return sx_table_get(&s->s_tags, tag); }
+struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag) {
+  return sx_table_get(&s->s_tags, tag);
+}
 
 void sx_tag_del(styx_session *s, const struct sx_tagged *t) {
   struct sx_tagged *was = sx_table_del(&s->s_tags, t->t_tag);

@@ -44,6 +44,8 @@ char *cli_join(const char *dir, const char *name, size_t namelen);
 const char *cli_base(const char *clean);
 /* What is before it; the caller frees it. */
 char *cli_dir(const char *clean);
+/* perm without what the umask forbids: for new files whose mode nobody chose. Main thread. */
+uint32_t cli_masked(uint32_t perm);
 /* malloc or the end of the program. */
 void *cli_alloc(size_t n);
 char *cli_dup(const char *s, size_t len);

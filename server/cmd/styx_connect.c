@@ -51,7 +51,8 @@ static int dial(struct cli *cli) {
   if (cli->addr || getenv("STYX_ADDR"))
     cli_fail(cli, NULL, "cannot reach %s: %s", printed, styx_err_text(err));
   else
-    cli_fail(cli, NULL, "cannot reach %s: %s; is styxd running? -a ADDR names another server", printed, styx_err_text(err));
+    cli_fail(cli, NULL, "cannot reach %s: %s; is styxd running? -a ADDR names another server", printed,
+             styx_err_text(err));
   return -1;
 }
 

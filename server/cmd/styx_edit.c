@@ -41,7 +41,9 @@ static void create_one(struct cli *cli, const char *path, uint32_t perm) {
   char *clean = cli_clean(path), *dir = cli_dir(clean);
   if (*clean == '\0') {
     cli_fail(cli, path, "file already exists");
-  } else if (cli_walk(cli, dir, &fid, NULL)) {
+  } else if (styx_client_walk(cli->c, cli->root, dir, &fid, NULL) != STYX_OK) {
+    cli_fail_remote(cli, path);
+  } else {
     if (styx_client_create(cli->c, fid, cli_base(clean), perm, STYX_OREAD, NULL) != STYX_OK)
       cli_fail_remote(cli, path);
     (void)styx_client_clunk(cli->c, fid);
@@ -51,7 +53,7 @@ static void create_one(struct cli *cli, const char *path, uint32_t perm) {
 }
 
 int cli_create(struct cli *cli, int argc, char **argv) {
-  struct making m = {.perm = 0666};
+  struct making m = {.perm = cli_masked(0666)};
   int status = making_options(cli, argc, argv, "+m:", &m);
   for (int i = optind; status < 0 && i < argc; i++)
     create_one(cli, argv[i], m.perm);
@@ -74,7 +76,7 @@ static void make_parents(struct cli *cli, const char *path, uint32_t perm) {
 }
 
 int cli_mkdir_verb(struct cli *cli, int argc, char **argv) {
-  struct making m = {.perm = 0777};
+  struct making m = {.perm = cli_masked(0777)};
   int status = making_options(cli, argc, argv, "+pm:", &m);
   for (int i = optind; status < 0 && i < argc; i++)
     if (m.parents)
@@ -183,7 +185,8 @@ int cli_mv(struct cli *cli, int argc, char **argv) {
   if (*old == '\0')
     cli_fail(cli, argv[optind], "the root cannot be renamed");
   else if (strcmp(olddir, newdir) != 0 || *new == '\0' || (strcmp(old, new) != 0 && is_dir(cli, new)))
-    cli_fail(cli, argv[optind], "9P2000 renames only within one directory; copy it to %s and remove it", argv[optind + 1]);
+    cli_fail(cli, argv[optind], "9P2000 renames only within one directory; copy it to %s and remove it",
+             argv[optind + 1]);
   else
     rename_one(cli, old, cli_base(new));
   free(old), free(new), free(olddir), free(newdir);

@@ -120,7 +120,7 @@ int cli_write(struct cli *cli, int argc, char **argv) {
   if (argc - optind != 1)
     return cli_usage(cli, "exactly one path is needed");
   const char *path = argv[optind];
-  if (!cli_connect(cli) || !cli_open_or_create(cli, path, 0666, &fid, &opened, NULL))
+  if (!cli_connect(cli) || !cli_open_or_create(cli, path, cli_masked(0666), &fid, &opened, NULL))
     return CLI_FAILED;
   /* One at a time: it may be a control file or a stream, where order is everything. */
   styx_transfer how = {.iounit = opened.iounit, .window = 1};

@@ -22,13 +22,20 @@ static void put_name(const struct look *look, const char *prefix, styx_str name)
   }
 }
 
+/* The first letter is the first of these that applies. */
 static const char *mode_text(char *out, uint32_t mode) {
   static const char rwx[] = "rwxrwxrwx";
-  out[0] = mode & STYX_DMDIR ? 'd' : mode & STYX_DMAUTH ? 'A' : mode & STYX_DMAPPEND ? 'a' : '-';
-  out[1] = mode & STYX_DMEXCL ? 'l' : mode & STYX_DMTMP ? 't' : '-';
+  static const struct {
+    uint32_t bit;
+    char letter;
+  } kinds[] = {{STYX_DMDIR, 'd'}, {STYX_DMAUTH, 'A'}, {STYX_DMAPPEND, 'a'}, {STYX_DMEXCL, 'l'}, {STYX_DMTMP, 't'}};
+  strcpy(out, "----------");
+  for (size_t i = sizeof kinds / sizeof *kinds; i-- > 0;)
+    if (mode & kinds[i].bit)
+      out[0] = kinds[i].letter;
   for (int i = 0; i < 9; i++)
-    out[2 + i] = mode & (0400u >> i) ? rwx[i] : '-';
-  out[11] = '\0';
+    if (mode & (0400u >> i))
+      out[1 + i] = rwx[i];
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void *cli_alloc(size_t n) {
   void *p = malloc(n ? n : 1);
@@ -63,3 +64,9 @@ const char *cli_base(const char *clean) {
 }
 
 char *cli_dir(const char *clean) { return cli_dup(clean, drop_last(clean, strlen(clean))); }
+
+uint32_t cli_masked(uint32_t perm) {
+  mode_t mask = umask(0);
+  umask(mask);
+  return perm & ~(uint32_t)mask;
+}

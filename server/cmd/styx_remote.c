@@ -45,14 +45,11 @@ static styx_err open_path(struct cli *cli, const char *path, uint8_t mode, uint3
   if (err)
     return err;
   err = styx_client_open(cli->c, f, mode, opened);
-  if (err) {
-    char words[STYX_ERRMAX];
-    snprintf(words, sizeof words, "%s", styx_client_words());
+  if (err)
     (void)styx_client_clunk(cli->c, f);
-    return err;
-  }
-  *fid = f;
-  return STYX_OK;
+  else
+    *fid = f;
+  return err;
 }
 
 static styx_err create_path(struct cli *cli, const char *path, uint32_t perm, uint8_t mode, uint32_t *fid,

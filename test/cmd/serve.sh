@@ -4,6 +4,7 @@
 scratch=$(mktemp -d)
 pids=()
 end_all() {
+  [[ $BASHPID == "$$" ]] || return 0 # a subshell that a signal has ended
   ((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" 2>/dev/null || true
   rm -rf "$scratch"
 }

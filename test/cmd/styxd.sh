@@ -158,7 +158,7 @@ check "without a word" not test -s "$scratch/err"
 # ---- limits, log, trace ----
 
 here "-m and --trace" start "${S[@]}" --mem -m 2K --trace --max-name 17
-alive "$sock"
+alive "$sock" >/dev/null
 check "the message as it came" says err "<- Tversion tag NOTAG msize 8192 version '9P2000'"
 check "and as it went" says err "-> Rversion tag NOTAG msize 2048 version '9P2000'"
 stop

@@ -25,8 +25,10 @@ __attribute__((format(printf, 2, 0))) static void say(int error, const char *for
     return;
   if ((size_t)n > sizeof text - 101)
     n = (int)sizeof text - 101;
-  if (error)
-    n += snprintf(text + n, sizeof text - (size_t)n, " [%s]", strerrorname_np(error));
+  if (error) {
+    const char *name = strerrorname_np(error); /* the kernel's 9P client invents numbers */
+    n += snprintf(text + n, sizeof text - (size_t)n, " [%s %d]", name ? name : "errno", error);
+  }
   if (write(report, text, (size_t)n) < 0)
     _exit(3);
 }

@@ -202,17 +202,6 @@ group_bell() {
   stop
 }
 
-group_bench() {
-  mkdir "$work/export" "$work/mnt-bench"
-  serve bench -l tcp!127.0.0.1!5649 -e "$work/export" --no-auth --runas root
-  try bench.mount 30 mount_at 5649 "$work/mnt-bench"
-  cat /proc/$server/stat >&2
-  checks bench "$work/mnt-bench" "$work/export" many-open deep names
-  cat /proc/$server/stat >&2
-  try bench.local 60 cp -r $work/tree $work/tree2
-  stop
-}
-
 # ---- the machine ----
 
 unpack_tree() {

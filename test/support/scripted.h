@@ -16,9 +16,9 @@ struct script {
   styx_limits limits;
   styx_hooks hooks;
   uint64_t now;
-  uint32_t hold;                /* STYX_OP bits */
-  bool arm;                     /* held operations arm a cancel callback */
-  styx_req *held[SCRIPT_HELD];  /* in order of arrival; NULL once answered */
+  uint32_t hold;               /* STYX_OP bits */
+  bool arm;                    /* held operations arm a cancel callback */
+  styx_req *held[SCRIPT_HELD]; /* in order of arrival; NULL once answered */
   int nheld;
   styx_req *cancelled[SCRIPT_HELD]; /* callbacks in order */
   int ncancelled;

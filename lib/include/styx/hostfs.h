@@ -18,7 +18,7 @@ extern "C" {
 
 typedef struct styx_hostfs styx_hostfs;
 
-/* Open dir (a path, or an open descriptor of a directory when path is NULL: taken over). Errors are the kernel's; ENOSYS
+/* Open dir (a path, or an open descriptor of a directory when path is NULL: taken over when this succeeds). Errors are the kernel's; ENOSYS
  * where it has no openat2 (before Linux 5.6). May block, like every operation of this filesystem. */
 STYX_API styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator);
 /* Only when no session serves it any more. */

@@ -87,8 +87,11 @@ Test(hostfs_set, all_fids_of_a_renamed_file_and_below_follow) {
   ok(wstat_name(H, "h"));
   cr_assert(host_holds("g/h", "text"));
   ok(p9_remove(p, H));
+  ok(p9_walk(p, ROOT, H, "g"));
+  ok(wstat_name(H, "k"));
+  cr_assert(styx_str_is(stat_of(F).name, "k"), "who comes later, too");
   ok(p9_remove(p, F));
-  cr_assert(!host_has("g"));
+  cr_assert(!host_has("k"));
 }
 
 Test(hostfs_set, directories_are_replaced_only_by_directories_when_empty) {
@@ -153,6 +156,10 @@ Test(hostfs_set, a_wstat_that_fails_changes_nothing) {
     if (geteuid() == 0)
       w.uid = w.gid = styx_str_of("12345");
     changes_nothing(&w, EISDIR);
+    styx_stat two = styx_stat_untouched();
+    two.length = lengths[i];
+    two.name = styx_str_of("dir");
+    changes_nothing(&two, EISDIR);
     w.name = styx_str_of("g");
     w.gid = styx_str_of("nobody has this name");
     changes_nothing(&w, STYX_EREMOTE_TEXT);

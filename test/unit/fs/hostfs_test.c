@@ -119,6 +119,7 @@ Test(hostfs, qids_are_equal_in_every_server_and_over_renames) {
   cr_assert_neq(later.vers, here.vers, "the change time is part of the version");
   ok(p9_remove(p, G));
   ok(p9_remove(p, H));
+  ok(p9_clunk(p, F)); /* now its inode number is free */
   host_write("g", "x");
   ok(p9_walk_qid(p, ROOT, H, "g", &again));
   cr_assert_neq(again.path, here.path, "deleted and made anew is another file");
@@ -210,10 +211,10 @@ Test(hostfs, without_descriptors_there_is_an_error_and_later_it_works) {
   struct rlimit limit, low;
   host_write("f", "text");
   cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  for (rlim_t n = (rlim_t)fds_before - 3;; n++) { /* one more each time, until everything goes well */
-    low = (struct rlimit){n, limit.rlim_max};
+  for (rlim_t n = 2 * (rlim_t)fds_before - 6;; n++) { /* one more every other time, until everything goes well */
+    low = (struct rlimit){n / 2, limit.rlim_max};
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
-    styx_err opened = reach(F, "f", STYX_OREAD), made = make(G, "new", 0644, STYX_OWRITE);
+    styx_err opened = reach(F, "f", STYX_OREAD), made = make(G, "new", n % 2 ? 0644 : STYX_DMDIR | 0755, STYX_OREAD);
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     cr_assert(opened == STYX_OK || opened == EMFILE, "%s", styx_err_text(opened));
     cr_assert(made == STYX_OK || made == EMFILE, "%s", styx_err_text(made));

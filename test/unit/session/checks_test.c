@@ -50,7 +50,10 @@ Test(checks, reads_and_writes_need_an_open_in_a_fitting_mode) {
   static const struct {
     uint8_t mode;
     bool reads, writes;
-  } rows[] = {{STYX_OREAD, true, false}, {STYX_OWRITE, false, true}, {STYX_ORDWR, true, true}, {STYX_OEXEC, true, false},
+  } rows[] = {{STYX_OREAD, true, false},
+              {STYX_OWRITE, false, true},
+              {STYX_ORDWR, true, true},
+              {STYX_OEXEC, true, false},
               {STYX_OWRITE | STYX_OTRUNC | STYX_ORCLOSE, false, true}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     cr_assert_eq(io(STYX_Tread, rows[i].mode, 0, 1), rows[i].reads ? STYX_OK : STYX_EBADUSE);

@@ -18,9 +18,9 @@ static void feed(struct script *p, const char *bytes, size_t len) {
 Test(version, a_dialect_we_lack_becomes_the_base_and_msize_the_smaller) {
   static const struct {
     const char *theirs, *ours;
-  } cases[] = {{"9P2000", "9P2000"},  {"9P2000.u", "9P2000"}, {"9P2000.L", "9P2000"}, {"9P2001", "9P2000"},
-               {"9P20000", "9P2000"}, {"9P9", "unknown"},     {"9P", "unknown"},      {"9P1999", "unknown"},
-               {"9P2000x", "unknown"}, {"9Pabc", "unknown"},  {"", "unknown"},        {"8P2000", "unknown"}};
+  } cases[] = {{"9P2000", "9P2000"},   {"9P2000.u", "9P2000"}, {"9P2000.L", "9P2000"}, {"9P2001", "9P2000"},
+               {"9P20000", "9P2000"},  {"9P9", "unknown"},     {"9P", "unknown"},      {"9P1999", "unknown"},
+               {"9P2000x", "unknown"}, {"9Pabc", "unknown"},   {"", "unknown"},        {"8P2000", "unknown"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct script *p = script_bare();
     char line[100];
@@ -136,7 +136,10 @@ Test(bytes, before_version_a_message_may_be_8_kib) {
 
 Test(bytes, a_count_past_the_end_ends_the_connection) {
   struct script *p = script_new();
-  FEED(p, "\x17\0\0\0\x76\x03\0" "\0\0\0\0" "\0\0\0\0\0\0\0\0" "\xff\xff\xff\xff");
+  FEED(p, "\x17\0\0\0\x76\x03\0"
+          "\0\0\0\0"
+          "\0\0\0\0\0\0\0\0"
+          "\xff\xff\xff\xff");
   cr_assert_str_eq(styx_session_ended(p->s), "9P message truncated");
   script_free(p);
 }
@@ -171,9 +174,10 @@ Test(bytes, a_tflush_with_leftovers_is_still_answered_by_rflush) {
 Test(bytes, any_split_of_the_stream_is_the_same) {
   for (size_t cut = 1; cut < 46; cut++) {
     struct script *p = script_new();
-    static const char two[] = "\x13\0\0\0\x6e\x03\0\0\0\0\0\x05\0\0\0\0\0\0\0" /* cut anywhere, a clone with two bytes too many */
-                              "\x11\0\0\0\x6e\x04\0\0\0\0\0\x06\0\0\0\0\0"
-                              "\x0b\0\0\0\x78\x05\0\x06\0\0\0";
+    static const char two[] =
+        "\x13\0\0\0\x6e\x03\0\0\0\0\0\x05\0\0\0\0\0\0\0" /* cut anywhere, a clone with two bytes too many */
+        "\x11\0\0\0\x6e\x04\0\0\0\0\0\x06\0\0\0\0\0"
+        "\x0b\0\0\0\x78\x05\0\x06\0\0\0";
     size_t len = sizeof two - 1, at = cut < len ? cut : len;
     feed(p, two, at);
     feed(p, two + at, len - at);

@@ -103,7 +103,8 @@ Test(replies, words_too_long_for_msize_are_cut_at_a_character) {
   styx_reply_error_text(take(p), EIO, "%s", words);
   script_pump(p);
   const char *line = script_line(p);
-  cr_assert_eq(strlen(line), strlen("Rerror tag 3 ename ''") + 246, "247 bytes fit, 246 are whole characters: %s", line);
+  cr_assert_eq(strlen(line), strlen("Rerror tag 3 ename ''") + 246, "247 bytes fit, 246 are whole characters: %s",
+               line);
   script_free(p);
 }
 
@@ -134,8 +135,8 @@ static styx_answer twice(styx_req *r, void *node, void *handle, uint64_t offset,
   return styx_reply_error(r, EIO);
 }
 
-static void with_reader(struct script *p,
-                        styx_answer (*read)(styx_req *, void *, void *, uint64_t, uint32_t), styx_fs_ops *ops) {
+static void with_reader(struct script *p, styx_answer (*read)(styx_req *, void *, void *, uint64_t, uint32_t),
+                        styx_fs_ops *ops) {
   *ops = *p->export.fs.ops;
   ops->read = read;
   p->export.fs.ops = ops;
@@ -255,9 +256,19 @@ Test(cancel, the_callback_may_answer) {
 }
 
 static int fds, signals;
-static int fd_new(void *arg) { (void)arg; return 100 + fds++; }
-static void fd_signal(void *arg, int fd) { (void)arg; signals += fd == 100; }
-static void fd_free(void *arg, int fd) { (void)arg; (void)fd; fds--; }
+static int fd_new(void *arg) {
+  (void)arg;
+  return 100 + fds++;
+}
+static void fd_signal(void *arg, int fd) {
+  (void)arg;
+  signals += fd == 100;
+}
+static void fd_free(void *arg, int fd) {
+  (void)arg;
+  (void)fd;
+  fds--;
+}
 
 static struct script *with_fds(void) {
   struct script *p = script_bare();
