@@ -204,8 +204,9 @@ void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
     drop_first(s);
     o->o_offset = over;
   }
-  if (s->s_paused && o->o_bytes <= (s->s_limits.outbox + s->s_msize) / 2) {
+  bool resumes = s->s_paused && o->o_bytes <= (s->s_limits.outbox + s->s_msize) / 2;
+  if (resumes)
     s->s_paused = false;
+  if (resumes || !sx_list_empty(&s->s_hungry))
     sx_continue(s);
-  }
 }

@@ -84,12 +84,15 @@ static styx_err start_create(styx_req *r) {
   return STYX_OK;
 }
 
-/* ---- reads reserve room for their data; when there is none they wait, in order, save that one may always run ---- */
+/* ---- reads reserve room for their data; when there is none they wait, in order, save that one may always run ----
+ *
+ * Replies that the peer has not taken yet count too, and while it does not read at all no read starts: else a peer that
+ * only asks could make us hold all that it asked for. */
 
 static bool reserve(styx_req *r) {
   styx_session *s = r->r_session;
   size_t need = r->r_msg.count;
-  if (s->s_reserved > 0 && s->s_held + need > s->s_limits.held)
+  if (s->s_paused || (s->s_reserved > 0 && s->s_held + s->s_out.o_bytes + need > s->s_limits.held))
     return false;
   s->s_held += need;
   s->s_reserved++;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sixteen clients at once copy a source tree of over 1,000 files in and out, on memory and on a directory; checksums tell.
-#   copy16.sh [BIN [DIR]]    DIR: the tree (default: one that is made here, and /usr/include)
+#   copy16.sh [BIN [DIR]]    DIR: the tree (default: one that is made here)
 # A sanitizer's build reports into files, so that a report of any process is a failure.
 set -euo pipefail
 bin=$(realpath "${1:-build/release/bin}")
@@ -48,7 +48,7 @@ all() {
   return $((bad > 0))
 }
 
-many() { (($(wc -l <"$scratch/want") >= ${1:-1000})) || wc -l "$scratch/want"; }
+many() { (($(wc -l <"$scratch/want") > 1000)) || { wc -l "$scratch/want"; return 1; }; }
 no_report() { none find "$scratch" -maxdepth 1 -name 'report*' -exec cat {} +; }
 
 round() {
@@ -71,6 +71,5 @@ if [[ $given ]]; then
 else
   generate "$scratch/tree"
   round "$scratch/tree" "a generated tree"
-  round /usr/include "/usr/include"
 fi
 checks_done

@@ -82,9 +82,6 @@ static bool safe_save(void) {
     MUST(fsync(fd) == 0, "fsync");
     MUST(close(fd) == 0, "close");
     MUST(rename("f.tmp", "f") == 0, "rename over the old file");
-    int dir = open(".", O_RDONLY | O_DIRECTORY);
-    MUST(dir >= 0 && fsync(dir) == 0, "fsync of the folder");
-    close(dir);
     MUST(access("f.tmp", F_OK) < 0 && errno == ENOENT, "the new file is still there under its first name");
     if (!holds("f", new, strlen(new)) || !fd_holds(reader, old, strlen(old)))
       return false;
@@ -277,7 +274,7 @@ static bool errors(void) {
   MUST_FAIL(mkdir("d", 0755), EEXIST);
   MUST_FAIL(mkdir("f", 0755), EEXIST);
   MUST_FAIL(rmdir("d"), ENOTEMPTY);
-  MUST_FAIL(rename("g", "d"), ENOTEMPTY);
+  MUST(rename("g", "d") < 0 && (errno == ENOTEMPTY || errno == EEXIST), "rename over a folder that is not empty");
   MUST_FAIL(rename("f", "g"), EISDIR);
   MUST_FAIL(rename("g", "f"), ENOTDIR);
   MUST_FAIL(rename("f", "d/f"), EXDEV);   /* 9P2000 has no rename into another folder: mv copies */

@@ -104,8 +104,6 @@ move_about() {
 
 remove_tree() { rm -r "$1" && [[ ! -e $1 ]]; }
 
-empty_out() { find "$1" -mindepth 1 -delete && [[ -z $(ls -A "$1") ]]; }
-
 printed_line() {
   local line
   line=$(sed -n 's/^ *\(mount -t 9p .*\)/\1/p' "$1" | head -n 1)
@@ -136,11 +134,15 @@ everything() {
   try "$name.umount" 30 umount "$mnt"
   checks "$name" / - lets-go
 
-  # With a small msize a folder takes many reads.
-  try "$name.mount-small" 30 mount_at "$port" "$mnt" msize=8192
+  # The largest messages that both sides make.
+  try "$name.mount-large" 30 mount_at "$port" "$mnt" msize=1048576
+  checks "$name-large" "$mnt" "$folder" big-file writers-at-once
+  try "$name.umount-large" 30 umount "$mnt"
+
+  # With the smallest a folder takes many reads.
+  try "$name.mount-small" 30 mount_at "$port" "$mnt" msize=4096
   checks "$name" "$mnt" "$folder" change
   try "$name.remove" 120 remove_tree "$mnt/tree"
-  try "$name.remove-rest" 120 empty_out "$mnt"
   try "$name.umount-small" 30 umount "$mnt"
 
   try "$name.printed-mount-line" 30 printed_line "$work/$name.out"

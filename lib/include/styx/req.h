@@ -7,8 +7,9 @@
  *
  * A reply call only publishes the answer: it never sends, never blocks, never calls code of yours. A second answer is
  * dropped and counted (save one bug that cannot be told from good: a second answer to one element of a walk that comes when
- * the next element is already running counts for that one). After the answer the styx_req must not be touched any more by whoever answered, save that the
- * handler may still return; a cancel callback that is running keeps the request valid until it returns.
+ * the next element is already running counts for that one). After the answer the styx_req must not be touched any more by
+ * whoever answered, save that the handler may still return; a cancel callback that is running keeps the request valid until
+ * it returns.
  *
  * Unless a function says otherwise: call it from any thread, between the start of the handler and the answer; it does not
  * block. Whether an answer reaches the client is the session's affair (contract 2, F5 to F8): a reply that did happen is

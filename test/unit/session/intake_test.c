@@ -253,6 +253,36 @@ Test(limits, a_single_read_may_always_run) {
   script_free(p);
 }
 
+Test(limits, reads_wait_while_the_peer_takes_no_replies) {
+  struct script *p = script_bare();
+  p->limits.outbox = 20000;
+  p->limits.held = 100000;
+  script_t(p, t_version(8192, "9P2000"));
+  script_t(p, t_attach(1, 0));
+  script_open(p, 1, "file");
+  p->hold = 1u << STYX_OP_read;
+  static char page[8000];
+  for (uint16_t t = 0; t < 500; t++)
+    script_send(p, t_read(t, 1, 0, sizeof page));
+  script_pump(p);
+  size_t most = 0;
+  int i = 0;
+  do { /* answer what runs until nothing more does; only then does the peer take its replies */
+    for (; i < p->nheld; i++) {
+      styx_reply_data(p->held[i], page, sizeof page);
+      p->held[i] = NULL;
+      script_pump(p);
+      styx_session_info info = styx_session_inspect(p->s);
+      most = info.held_bytes + info.outbox_bytes > most ? info.held_bytes + info.outbox_bytes : most;
+    }
+    cr_assert_lt(most, 600000, "500 requests and what they may hold: %zu", most);
+    styx_session_sent(p->s, styx_session_pending_bytes(p->s), 0);
+    script_pump(p);
+  } while (i < p->nheld);
+  cr_assert_eq(p->nheld, 500);
+  script_free(p);
+}
+
 Test(limits, too_many_fids_are_refused) {
   struct script *p = script_bare();
   p->limits.fids = 2;
