@@ -16,6 +16,12 @@ static void interrupted(int sig) {
   raise(sig);
 }
 
+/* What our parent ignores for us stays ignored. */
+static void watch_for(int sig) {
+  if (signal(sig, interrupted) == SIG_IGN)
+    signal(sig, SIG_IGN);
+}
+
 static struct place parse_place(const char *text) {
   if (*text == ':')
     return cp_place(true, cli_clean(text + 1));
@@ -99,8 +105,8 @@ int cli_cp(struct cli *cli, int argc, char **argv) {
     places[i] = parse_place(argv[optind + i]);
   status = check_places(&cp, places, n);
   if (status == CLI_OK && cli_connect(cli)) {
-    signal(SIGINT, interrupted);
-    signal(SIGTERM, interrupted);
+    watch_for(SIGINT);
+    watch_for(SIGTERM);
     copy_all(&cp, places, n);
   }
   for (int i = 0; i < n; i++)

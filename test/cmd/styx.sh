@@ -28,7 +28,10 @@ misused() { local text=$1; shift; gives 2 "styx: $text; styx --help tells how it
 shows() {
   local want=$1 got
   shift
-  got=$(styx "$@" </dev/null) && [[ $got == "$want" ]] || { printf '%s\n' "$got"; return 1; }
+  if ! got=$(styx "$@" </dev/null) || [[ $got != "$want" ]]; then
+    printf '%s\n' "$got"
+    return 1
+  fi
 }
 
 # put TEXT ARGUMENT...: with this input.
@@ -172,6 +175,43 @@ copies() {
   check "nothing is left" shows "" ls
 }
 
+# copying: a copy from a fifo is under way, as $copy, once its file is there.
+copying() {
+  mkfifo "$scratch/fifo.$1"
+  exec 8<>"$scratch/fifo.$1"
+  "$bin/styx" -a "unix!$sock" cp "$scratch/fifo.$1" ":part.$1" 2>"$scratch/se" </dev/null 8>&- &
+  copy=$!
+  pids+=("$copy")
+  soon styx ls "part.$1"
+}
+
+# ends STATUS TEXT: the copy does, and has said this.
+ends() {
+  local status=0
+  wait "$copy" 2>/dev/null || status=$?
+  exec 8>&-
+  if [[ $status != "$1" ]] || ! grep -qxF -e "$2" "$scratch/se"; then
+    echo "status $status"
+    cat "$scratch/se"
+    return 1
+  fi
+}
+
+interrupt() {
+  copying interrupted || return 1
+  kill -TERM "$copy"
+  ends 143 "styx: cp: interrupted; the copy is incomplete"
+}
+
+lose_server() {
+  copying lost || return 1
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null || true
+  echo more >&8
+  exec 8>&-
+  ends 1 "styx: cp :part.lost: connection lost: i/o on hungup channel"
+}
+
 here "styxd --mem" start "${as_me[@]}" -l "unix!$sock" --mem
 verbs
 copies
@@ -182,8 +222,9 @@ mkdir "$scratch/run"
 ln -s "$sock" "$scratch/run/styxd"
 check "the address from XDG_RUNTIME_DIR" by_default
 check "an unknown aname" not styx -A nonsense ls
-kill -KILL "$pid"
-wait "$pid" 2>/dev/null || true
+here "an interrupted copy says so" interrupt
+check "the server serves on" styx ls
+here "a copy whose server is lost says so" lose_server
 check "a server that is gone" fails "ls: cannot reach unix!$sock: Connection refused" ls
 
 mkdir "$scratch/dir"

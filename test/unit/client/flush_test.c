@@ -159,7 +159,7 @@ static void two_replies(struct peer *p) {
   peer_send(p, (styx_msg){.type = STYX_Ropen, .tag = t.tag});
   peer_send(p, (styx_msg){.type = STYX_Ropen, .tag = t.tag});
   rflush(p, f.tag);
-  peer_end(p);
+  peer_drain(p);
 }
 
 Test(flush, a_second_reply_before_rflush_ends_the_connection) {
@@ -178,7 +178,7 @@ static void reply_late(struct peer *p) {
   styx_msg t = peer_expect(p, STYX_Topen), f = expect_flush_of(p, t.tag);
   rflush(p, f.tag);
   peer_send(p, (styx_msg){.type = STYX_Ropen, .tag = t.tag});
-  peer_end(p);
+  peer_drain(p);
 }
 
 Test(flush, a_reply_after_rflush_ends_the_connection) {

@@ -4,8 +4,7 @@
 #include <stdatomic.h>
 
 static styx_call read_call(uint64_t offset, void *buf, uint32_t count) {
-  return (styx_call){
-      .t = {.type = STYX_Tread, .fid = 1, .offset = offset, .count = count}, .buf = buf, .cap = count};
+  return (styx_call){.t = {.type = STYX_Tread, .fid = 1, .offset = offset, .count = count}, .buf = buf, .cap = count};
 }
 
 static void answer_read(struct peer *p, const styx_msg *t) {
@@ -82,7 +81,8 @@ static void *work(void *arg) {
   for (uint64_t i = 0; i < ROUNDS; i++) {
     uint8_t buf[8];
     uint32_t got;
-    if (styx_client_read(w->c, 1, w->id << 32 | i, buf, 8, &got) != STYX_OK || got != 8 || value(buf) != (w->id << 32 | i))
+    if (styx_client_read(w->c, 1, w->id << 32 | i, buf, 8, &got) != STYX_OK || got != 8 ||
+        value(buf) != (w->id << 32 | i))
       return w;
   }
   return NULL;
@@ -175,9 +175,7 @@ static void take_four_and_go(struct peer *p) {
     peer_expect(p, STYX_Tclunk);
 }
 
-static void *clunk(void *arg) {
-  return styx_client_clunk(arg, 1) == STYX_EHANGUP ? NULL : arg;
-}
+static void *clunk(void *arg) { return styx_client_clunk(arg, 1) == STYX_EHANGUP ? NULL : arg; }
 
 Test(mux, a_lost_connection_ends_every_call) {
   struct peer p;
@@ -243,8 +241,8 @@ Test(mux, a_connection_lost_within_a_reply_is_no_reply) {
 /* ---- a server that breaks the rules ---- */
 
 struct crime {
-  styx_msg t, r;      /* r gets the tag of t, plus tag */
-  const char *raw;    /* instead of r */
+  styx_msg t, r;   /* r gets the tag of t, plus tag */
+  const char *raw; /* instead of r */
   size_t rawlen;
   const char *why;
 };
@@ -372,7 +370,7 @@ Test(mux, calls_that_make_no_sense_are_refused) {
   struct peer p;
   uint8_t buf[16];
   styx_client *c = peer_client(&p, nothing, NULL);
-  const styx_msg bad[] = {{.type = STYX_Tversion}, {.type = STYX_Tflush}, {.type = STYX_Rclunk}, {.type = 0},
+  const styx_msg bad[] = {{.type = STYX_Tversion},           {.type = STYX_Tflush}, {.type = STYX_Rclunk}, {.type = 0},
                           {.type = STYX_Tread, .count = 17}, {.type = STYX_Tstat}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     styx_call call = {.t = bad[i], .buf = bad[i].type == STYX_Tstat ? NULL : buf, .cap = sizeof buf};
@@ -481,7 +479,10 @@ Test(mux, without_memory_a_call_fails_and_nothing_leaks) {
     atomic_store(&left, n);
     peer_start(&p, serve_reads, 65536, NULL);
     if (n == 0) /* the client fails before it says anything */
-      peer_raw(&(struct peer){.fd = p.client_fd}, "\x13\0\0\0\x64\xff\xff\0\0\1\0\6\0" "9P2000", 19);
+      peer_raw(&(struct peer){.fd = p.client_fd},
+               "\x13\0\0\0\x64\xff\xff\0\0\1\0\6\0"
+               "9P2000",
+               19);
     err = scenario(p.client_fd, &o);
     cr_expect(err == STYX_OK || err == ENOMEM || err == STYX_EHANGUP, "%d: %s", n, styx_err_text(err));
     peer_join(&p);

@@ -27,7 +27,7 @@
   } while (0)
 
 struct peer {
-  int fd;         /* the server's end */
+  int fd; /* the server's end */
   int client_fd;
   uint32_t msize; /* what it answers Tversion with */
   void (*script)(struct peer *);
@@ -35,8 +35,8 @@ struct peer {
   pthread_t thread;
   pthread_barrier_t step; /* script and test meet here */
   uint8_t *in, *out;
-  size_t have;   /* bytes of in */
-  size_t used;   /* of the message that was decoded last */
+  size_t have; /* bytes of in */
+  size_t used; /* of the message that was decoded last */
 };
 
 static inline void peer_raw(struct peer *p, const void *buf, size_t len) {
@@ -92,6 +92,13 @@ static inline void peer_end(struct peer *p) {
 }
 
 static inline void peer_meet(struct peer *p) { pthread_barrier_wait(&p->step); }
+
+/* The same for a client that may still ask for something before it notices why it must leave. */
+static inline void peer_drain(struct peer *p) {
+  styx_msg m;
+  while (peer_next(p, &m))
+    ;
+}
 
 static inline void *peer_main(void *arg) {
   struct peer *p = arg;
