@@ -3,16 +3,18 @@
 #include "session/state.h"
 
 void sx_dirread_start(styx_req *r, struct sx_binding *b) {
-  if (b->b_reading) {
-    sx_list_push(&b->b_readers, &r->r_wait);
-    return;
+  if (!r->r_reading_dir) {
+    if (b->b_reading) {
+      sx_list_push(&b->b_readers, &r->r_wait);
+      return;
+    }
+    b->b_reading = r->r_reading_dir = true;
   }
   /* 0 starts anew, else exactly where the last read ended (contract 1.10). */
   if (r->r_msg.offset != 0 && r->r_msg.offset != b->b_offset) {
     sx_finish_error(r, STYX_EOFFSET);
     return;
   }
-  b->b_reading = r->r_reading_dir = true;
   r->r_cookie = r->r_msg.offset == 0 ? 0 : b->b_cookie;
   sx_queue(r, STYX_OP_readdir);
 }
@@ -24,12 +26,11 @@ void sx_dirread_over(styx_req *r, bool sent) {
     b->b_offset = r->r_msg.offset + (r->r_frame_len - STYX_RREADHDRSZ);
     b->b_cookie = r->r_cookie;
   }
-  b->b_reading = false;
-  /* All of them come back through s_ready: the first may be refused or flushed before it reads, and then nobody would call
-   * the next. In front, since they came before any other read of this fid that may be there. */
-  while (!sx_list_empty(&b->b_readers)) {
-    struct sx_link *last = b->b_readers.prev;
-    sx_unlink(last);
-    sx_list_push(r->r_session->s_ready.next, last);
-  }
+  struct sx_link *next = sx_list_pop(&b->b_readers);
+  b->b_reading = next != NULL;
+  if (!next)
+    return;
+  /* The next one has the turn from here on, so it passes it on even when it is refused or flushed before it reads. */
+  SX_OF(styx_req, r_wait, next)->r_reading_dir = true;
+  sx_list_push(&r->r_session->s_ready, next);
 }

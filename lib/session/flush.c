@@ -37,16 +37,23 @@ void sx_flushes_answer(styx_req *r) {
   }
 }
 
-/* A must-run request waits: whoever stands before it is cancelled, the holder last, since its end grants the queue. */
+/* A must-run request waits: whoever stands before it is cancelled, the holder last, since its end grants the queue. Nothing
+ * can get in front of it afterwards, nor of those it passes here: so everybody is passed once, however many are flushed. */
 static void clear_the_way(struct sx_place *pl) {
   struct sx_slot *slot = pl->pl_slot;
-  for (;;) {
-    struct sx_link *l = slot->f_queue.next;
-    while (l != &pl->pl_link && SX_OF(struct sx_place, pl_link, l)->pl_req->r_must_run)
-      l = l->next;
-    if (l == &pl->pl_link)
-      break;
-    sx_cancel(SX_OF(struct sx_place, pl_link, l)->pl_req); /* parked, so it leaves the queue here and now */
+  struct sx_link *behind = &pl->pl_link;
+  if (pl->pl_req->r_cleared)
+    return;
+  pl->pl_req->r_cleared = true;
+  while (behind->prev != &slot->f_queue) {
+    styx_req *r = SX_OF(struct sx_place, pl_link, behind->prev)->pl_req;
+    if (r->r_cleared)
+      return;
+    r->r_cleared = r->r_must_run;
+    if (r->r_must_run)
+      behind = behind->prev;
+    else
+      sx_cancel(r); /* parked, so it leaves the queue here and now, with both its places */
   }
   sx_cancel(slot->f_holder->pl_req);
 }

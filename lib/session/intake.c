@@ -256,7 +256,8 @@ void sx_parse_on(styx_session *s) {
   s->s_in_len = s->s_in_cap = 0;
   size_t used = consume(s, in, len);
   if (used < len && !s->s_ended && !s->s_hungup) {
-    memmove(in, in + used, len - used);
+    if (used) /* else every portion of a long message would cost its whole length */
+      memmove(in, in + used, len - used);
     s->s_in = in;
     s->s_in_len = len - used;
     s->s_in_cap = cap;

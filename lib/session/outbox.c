@@ -55,11 +55,19 @@ static void append(styx_session *s, struct sx_segment *g) {
     o->o_first = g;
   o->o_last = g;
   o->o_bytes += g->g_len;
+  o->o_memory += sizeof *g + g->g_cap;
+}
+
+enum { WASTE = 4 }; /* a byte to send may cost this many in memory, before that counts more than the bytes */
+
+/* Small replies in large frames, or between lent memory, hold more than they send. */
+static bool fuller_than(const styx_session *s, uint64_t limit) {
+  return s->s_out.o_bytes > limit || s->s_out.o_memory / WASTE > limit;
 }
 
 /* The peer does not read: stop reading from it until half has gone (design.md 7, the single pause). */
 static void pause_if_full(styx_session *s) {
-  if (s->s_paused || s->s_out.o_bytes <= s->s_limits.outbox + s->s_msize)
+  if (s->s_paused || !fuller_than(s, s->s_limits.outbox + s->s_msize))
     return;
   s->s_paused = true;
   s->s_progress = s->s_now;
@@ -170,6 +178,7 @@ static void drop_first(styx_session *s) {
   if (!g->g_next)
     s->s_out.o_last = NULL;
   s->s_out.o_offset = 0;
+  s->s_out.o_memory -= sizeof *g + g->g_cap;
   sx_segment_over(s, g);
 }
 
@@ -204,9 +213,11 @@ void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
     drop_first(s);
     o->o_offset = over;
   }
-  bool resumes = s->s_paused && o->o_bytes <= (s->s_limits.outbox + s->s_msize) / 2;
-  if (resumes)
+  bool resumes = s->s_paused && !fuller_than(s, (s->s_limits.outbox + s->s_msize) / 2);
+  if (resumes) {
     s->s_paused = false;
+    s->s_partial_since = now; /* nothing was read meanwhile: that is not the peer's delay */
+  }
   if (resumes || !sx_list_empty(&s->s_hungry))
     sx_continue(s);
 }

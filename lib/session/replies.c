@@ -217,13 +217,16 @@ styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
     return publish_error(req, STYX_ENOFIT);
   if (!frame(req, (size_t)size))
     return publish_error(req, ENOMEM);
-  req->r_frame_len = (size_t)styx_encode(req->r_frame, req->r_frame_size, &m, STYX_9P2000);
+  size = styx_encode(req->r_frame, req->r_frame_size, &m, STYX_9P2000);
+  if (size < 0) /* the handler had asked for room as if it were a read */
+    return publish_error(req, EIO);
+  req->r_frame_len = (size_t)size;
   return publish(req, SX_A_ATTR);
 }
 
 bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   struct names names;
-  if (!req->r_frame) {
+  if (!req->r_frame_len) {
     if (!frame(req, req->r_msg.count)) {
       req->r_err = ENOMEM;
       return false;
@@ -247,7 +250,7 @@ styx_answer styx_reply_dir(styx_req *req) {
     return ANSWERED;
   if (req->r_err)
     return publish_error(req, req->r_err);
-  if (!req->r_frame) { /* no entry at all: the end */
+  if (!req->r_frame_len) { /* no entry at all: the end */
     if (!frame(req, 0))
       return publish_error(req, ENOMEM);
     req->r_frame_len = STYX_RREADHDRSZ;

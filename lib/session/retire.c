@@ -64,33 +64,30 @@ static void reply_walk(const styx_req *r, styx_msg *m) {
     m->wqid[i] = r->r_walk->wk_qids[i];
 }
 
-static void reply_success(styx_req *r) {
+/* False when the reply could not be kept; the session has ended then. */
+static bool reply_success(styx_req *r) {
   styx_session *s = r->r_session;
-  if (r->r_answer == SX_A_REF) {
-    sx_out_ref(s, r->r_tagged.t_tag, &r->r_segment);
-    return;
-  }
-  if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR) {
-    sx_out_frame(s, &r->r_frame, r->r_frame_size, r->r_frame_len);
-    return;
-  }
+  if (r->r_answer == SX_A_REF)
+    return sx_out_ref(s, r->r_tagged.t_tag, &r->r_segment);
+  if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR)
+    return sx_out_frame(s, &r->r_frame, r->r_frame_size, r->r_frame_len);
   styx_msg m = {.type = (uint8_t)(r->r_msg.type + 1), .tag = r->r_tagged.t_tag, .qid = r->r_qid, .count = r->r_count};
   m.iounit = iounit(r);
   if (r->r_msg.type == STYX_Twalk)
     reply_walk(r, &m);
-  sx_out_msg(s, &m);
+  return sx_out_msg(s, &m);
 }
 
-static void reply_failure(styx_req *r) {
+static bool reply_failure(styx_req *r) {
   styx_session *s = r->r_session;
   bool interrupted = r->r_answer == SX_A_INTERRUPTED;
   /* Silence only if a Tflush waits, and nothing has happened: a real error is delivered (F7, F8). */
   if (interrupted && r->r_flushes && !r->r_must_run && !s->s_send_interrupted) {
     s->s_info.flushed_silent++;
-    return;
+    return true;
   }
   s->s_info.errors++;
-  sx_out_error(s, r->r_tagged.t_tag, interrupted ? EINTR : r->r_err, interrupted ? NULL : r->r_text);
+  return sx_out_error(s, r->r_tagged.t_tag, interrupted ? EINTR : r->r_err, interrupted ? NULL : r->r_text);
 }
 
 /* ---- the end of a request ---- */
@@ -135,12 +132,9 @@ void sx_finish(styx_req *r) {
   sx_tag_del(s, &r->r_tagged);
   if (r->r_reading_dir)
     sx_dirread_over(r, success);
-  if (!r->r_silent) {
-    if (success)
-      reply_success(r);
-    else
-      reply_failure(r);
-  }
+  /* An Rflush behind a reply that was lost would say that nothing has happened (F8). */
+  if (!r->r_silent)
+    r->r_silent = !(success ? reply_success(r) : reply_failure(r));
   sx_flushes_answer(r);
   drop_leftovers(r);
   release_reserved(r);

@@ -32,7 +32,7 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
   sx_table_init(&s->s_fids, &s->s_alloc, seed);
   sx_table_init(&s->s_tags, &s->s_alloc, seed);
-  struct sx_link *lists[] = {&s->s_requests, &s->s_ready, &s->s_hungry, &s->s_work};
+  struct sx_link *lists[] = {&s->s_requests, &s->s_ready, &s->s_hungry, &s->s_work, &s->s_cancels};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     sx_list_init(lists[i]);
   *out = s;
@@ -66,11 +66,13 @@ const char *styx_session_ended(const styx_session *s) { return s->s_ended; }
 
 void sx_work_push(styx_session *s, struct styx_work *work, enum sx_work_kind kind) {
   work->w_kind = kind;
-  sx_list_push(&s->s_work, &work->w_link);
+  /* A cancellation goes before what waits to run: else it may stand behind work that finds no thread until something is
+   * cancelled (F21). */
+  sx_list_push(kind == SX_CANCEL ? &s->s_cancels : &s->s_work, &work->w_link);
 }
 
 styx_work *styx_session_next(styx_session *s) {
-  struct sx_link *l = sx_list_pop(&s->s_work);
+  struct sx_link *l = sx_list_pop(sx_list_empty(&s->s_cancels) ? &s->s_work : &s->s_cancels);
   return l ? SX_OF(struct styx_work, w_link, l) : NULL;
 }
 
@@ -105,6 +107,7 @@ void sx_continue(styx_session *s) {
     start_ready(s);
     if (reset_is_over(s)) {
       s->s_resetting = false;
+      s->s_partial_since = s->s_now; /* nothing was read meanwhile: that is not the peer's delay */
       sx_version_reply(s, s->s_version_tag, s->s_version_msize, STYX_VERSION_9P2000);
     }
     sx_parse_on(s);
@@ -124,7 +127,8 @@ void styx_session_hangup(styx_session *s) {
 
 bool styx_session_done(const styx_session *s) {
   return s->s_hungup && s->s_nreq == 0 && s->s_nbindings == 0 && s->s_nnodes == 0 && s->s_nreleases == 0 &&
-         sx_list_empty(&s->s_work) && !atomic_load_explicit(&s->s_posts, memory_order_relaxed);
+         sx_list_empty(&s->s_work) && sx_list_empty(&s->s_cancels) &&
+         !atomic_load_explicit(&s->s_posts, memory_order_relaxed);
 }
 
 /* ---- time ---- */

@@ -24,7 +24,7 @@ struct sx_binding;
 enum sx_work_kind { SX_RUN, SX_CANCEL, SX_CLOSE, SX_FORGET, SX_RELEASE };
 
 struct styx_work {
-  struct sx_link w_link; /* in s_work until styx_session_next; then the runner's */
+  struct sx_link w_link; /* in s_work or s_cancels until styx_session_next; then the runner's */
   enum sx_work_kind w_kind;
 };
 
@@ -160,6 +160,7 @@ struct styx_req {
   size_t r_reserved;       /* bytes of s_held that its reply may need */
   bool r_has_reserved;
   bool r_must_run;    /* immutable */
+  bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
   bool r_silent;      /* hangup or Tversion: no reply */
   bool r_reading_dir; /* it is the running read of its directory fid */
   enum styx_op r_op;  /* what the runner calls */
@@ -213,6 +214,7 @@ struct sx_outbox {
   struct sx_segment *o_first, *o_last;
   size_t o_offset; /* of o_first already sent */
   size_t o_bytes;  /* not yet sent */
+  size_t o_memory; /* of the segments, unused room included, without what belongs to somebody */
 };
 
 /* ---- the session ---- */
@@ -234,6 +236,7 @@ struct styx_session {
   struct sx_link s_ready;    /* all places granted, to be started */
   struct sx_link s_hungry;   /* reads that wait for bytes */
   struct sx_link s_work;     /* for styx_session_next */
+  struct sx_link s_cancels;  /* likewise, and before s_work */
   struct sx_outbox s_out;
 
   uint8_t *s_in; /* an incomplete message, or what came while parsing was stopped */

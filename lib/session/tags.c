@@ -10,6 +10,8 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
   if (!r)
     return NULL;
   memset(r, 0, offsetof(styx_req, r_msg));
+  r->r_msg.count = 0; /* the reply functions look at both, whatever the message has */
+  r->r_msg.offset = 0;
   memcpy(r->r_bytes, msg, len);
   r->r_session = s;
   r->r_size = size;

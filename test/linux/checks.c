@@ -141,17 +141,17 @@ bool reap(pid_t pid) {
 /* ---- running them ---- */
 
 /* In the check's process: a folder for it, on the mount and as the server sees it. */
-static bool settle(const struct check *c) {
+static bool settle(const char *group, const struct check *c) {
   static char home[4096];
   MUST(chdir(setting.mount) == 0, "chdir %s", setting.mount);
   setting.home = ".";
   if (c->in_place)
     return true;
-  snprintf(home, sizeof home, "check-%s", c->name);
+  snprintf(home, sizeof home, "%s-%s", group, c->name);
   MUST(mkdir(home, 0755) == 0, "mkdir %s", home);
   MUST(chdir(home) == 0, "chdir %s", home);
   if (setting.server) {
-    snprintf(home, sizeof home, "%s/check-%s", setting.server, c->name);
+    snprintf(home, sizeof home, "%s/%s-%s", setting.server, group, c->name);
     setting.home = home;
   }
   return true;
@@ -187,7 +187,7 @@ static void run(const char *group, const struct check *c) {
   if (pid == 0) {
     setpgid(0, 0);
     report = ends[1];
-    _exit(settle(c) && c->run() ? 0 : 1);
+    _exit(settle(group, c) && c->run() ? 0 : 1);
   }
   close(ends[1]);
   bool in_time = listen_to(ends[0], start + c->limit, text, sizeof text);

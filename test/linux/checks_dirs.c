@@ -220,4 +220,4 @@ const struct check dir_checks[] = {{"names", names, 30, false},
                                    {"seen-by-both", seen_by_both, 20, false},
                                    {NULL, NULL, 0, false}};
 
-const struct check change_checks[] = {{"changing-while-read", many_changing, 120, false}, {NULL, NULL, 0, false}};
+const struct check change_checks[] = {{"changing-while-read", many_changing, 240, false}, {NULL, NULL, 0, false}};

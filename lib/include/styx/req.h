@@ -122,6 +122,10 @@ typedef void styx_cancel_fn(styx_req *req, void *arg);
  * armed disarms. */
 STYX_API bool styx_req_on_cancel(styx_req *req, styx_cancel_fn *fn, void *arg);
 
+/* (More on the callback. It may run inside the call that arms it, so do not arm while you hold a lock that it takes. A thread
+ * other than the handler's may disarm only where it knows that the request is not answered yet: under a lock that the
+ * callback takes before it answers. Arming again after the callback has started does nothing.) */
+
 /* True once the request has been cancelled. */
 STYX_API bool styx_req_cancelled(const styx_req *req);
 

@@ -51,8 +51,9 @@ typedef enum styx_level { STYX_LOG_ERROR, STYX_LOG_WARN, STYX_LOG_INFO, STYX_LOG
 
 /* Any hook may be NULL. */
 typedef struct styx_hooks {
-  /* An answer waits for styx_session_retire. Called from any thread, once after each retire. arg must stay valid until
-   * styx_session_free and every styx_work_run have returned. */
+  /* An answer waits for styx_session_retire. Called from any thread, once after each retire, as the last
+   * step of a reply call: by then the session may have been retired, done and freed by another thread. So arg must stay valid
+   * until every styx_work_run and every reply call on any thread has returned. */
   void (*wake)(void *arg);
   /* One event: what is a constant phrase, detail may be empty. Called inside session calls. */
   void (*log)(void *arg, styx_level level, const char *what, const char *detail);
@@ -98,7 +99,7 @@ STYX_API void styx_session_hangup(styx_session *s);
 
 /* ---- work ---- */
 
-/* The next thing to run, in order of arrival; NULL when there is none. It is the caller's until styx_work_run. */
+/* The next thing to run, in order of arrival, cancellations first; NULL when there is none. It is the caller's until styx_work_run. */
 STYX_API styx_work *styx_session_next(styx_session *s);
 
 /* Run it: an operation, a cancel callback, close, forget or release. On any thread, any number at once, without the lock of
@@ -125,7 +126,8 @@ typedef struct styx_span { /* laid out as struct iovec */
   size_t len;
 } styx_span;
 
-/* Fill at most n spans with what is to be sent, in order; returns how many. Valid until the next call on this session. */
+/* Fill at most n spans with what is to be sent, in order; returns how many. Their bytes stay where they are until
+ * styx_session_sent or styx_session_hangup; other calls may append to what is pending. */
 STYX_API size_t styx_session_pending(const styx_session *s, styx_span *spans, size_t n);
 STYX_API size_t styx_session_pending_bytes(const styx_session *s);
 /* The first len of them have gone. */
