@@ -39,13 +39,14 @@ styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m) {
   return m->offset > (uint64_t)INT64_MAX - m->count ? STYX_EOFFSET : STYX_OK;
 }
 
-/* Fields that nobody may change (contract 1.11): touched is fine only when nothing would change. */
+/* Fields that nobody may change (contract 1.11): touched is fine only when nothing would change. muid is ignored, whatever it
+ * says: Linux puts its user name there whenever it renames (decisions/0001). */
 static bool immutable_touched(const styx_stat *st, styx_qid qid) {
   bool dir = (qid.type & STYX_QTDIR) != 0;
   return (st->type != UINT16_MAX && st->type != 0) || (st->dev != UINT32_MAX && st->dev != 0) ||
          (st->qid.type != UINT8_MAX && st->qid.type != qid.type) ||
          (st->qid.vers != UINT32_MAX && st->qid.vers != qid.vers) ||
-         (st->qid.path != UINT64_MAX && st->qid.path != qid.path) || st->muid.len != 0 ||
+         (st->qid.path != UINT64_MAX && st->qid.path != qid.path) ||
          (st->mode != UINT32_MAX && ((st->mode & STYX_DMDIR) != 0) != dir);
 }
 

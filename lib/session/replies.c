@@ -236,7 +236,8 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   styx_stat st = stat_of(&entry->attr, &names);
   ptrdiff_t n = styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st);
   if (n < 0) {
-    if (req->r_frame_len == STYX_RREADHDRSZ)
+    /* Linux asks for what is left of its buffer and takes 0 bytes for "not now"; at the start it would be "empty". */
+    if (req->r_frame_len == STYX_RREADHDRSZ && req->r_msg.offset == 0)
       req->r_err = STYX_ESMALLBUF;
     return false;
   }

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ENTRIES = 5000, LEAVING = 300, DEPTH = 40 };
+enum { ENTRIES = 5000, LEAVING = 300, DEPTH = 20 };
 
 static bool names(void) {
   char longest[256];
@@ -42,7 +42,7 @@ static bool names(void) {
   return true;
 }
 
-/* A path longer than one walk message. */
+/* A path of more names than one walk message holds. */
 static bool deep(void) {
   char path[1000] = "";
   struct stat st;

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BIG = 8 << 20, MANY = 200, WRITERS = 8 };
+enum { BIG = 8 << 20, MANY = 100, WRITERS = 8 };
 
 static bool create(void) {
   struct stat st;

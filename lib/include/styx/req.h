@@ -99,7 +99,7 @@ STYX_API styx_answer styx_reply_count(styx_req *req, uint32_t count);
 STYX_API styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr);
 
 /* readdir: put one entry into the reply; copied. False when it does not fit: stop, and call styx_reply_dir; the entry is
- * then the first of the next read. An entry that would not fit even alone makes the reply an error. Only the handler
+ * then the first of the next read. A first entry of the directory that would not fit even alone makes the reply an error. Only the handler
  * itself, or the one thread that has taken over the request, may call it. */
 STYX_API bool styx_dir_add(styx_req *req, const styx_dirent *entry);
 STYX_API styx_answer styx_reply_dir(styx_req *req);
