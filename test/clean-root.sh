@@ -73,7 +73,7 @@ main() {
     "$release" "$root" "$mirror"
   apt_sources >"$root/etc/apt/sources.list"
   apt-config dump | grep -E '^Acquire::(http|https)::[Pp]roxy' >"$root/etc/apt/apt.conf.d/proxy" || true
-  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  cp /etc/resolv.conf /etc/hosts "$root/etc/"
   git bundle create -q "$root/tmp/libstyx.bundle" HEAD
   unshare --mount --propagation private --pid --fork --kill-child "$self" --inside "$root" || status=$?
   exit "$status"

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netdb.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -85,7 +86,14 @@ Test(dial, tcp_meets_on_a_port_that_the_kernel_chose) { meet("tcp!127.0.0.1!0");
 
 Test(dial, every_interface_includes_this_host) { meet("tcp!*!0"); }
 
-Test(dial, a_name_is_looked_up) { meet("localhost:0"); }
+/* A bare root has no /etc/hosts, so no name that is sure to be known. */
+Test(dial, a_name_is_looked_up) {
+  struct addrinfo *list;
+  if (getaddrinfo("localhost", NULL, NULL, &list) != 0)
+    cr_skip_test("nobody knows localhost here");
+  freeaddrinfo(list);
+  meet("localhost:0");
+}
 
 Test(dial, unix_sockets_meet_and_are_private) {
   styx_addr a = at(sock), bound;
