@@ -14,9 +14,9 @@
 #include <assert.h>
 #include <errno.h>
 
-static void out_rflush(styx_session *s, uint16_t tag) {
+static bool out_rflush(styx_session *s, uint16_t tag) {
   styx_msg r = {.type = STYX_Rflush, .tag = tag};
-  sx_out_msg(s, &r);
+  return sx_out_msg(s, &r);
 }
 
 /* Everybody who waited for r is answered, in the order of arrival, in the same step that retires r: a later Tflush of the
@@ -29,8 +29,8 @@ void sx_flushes_answer(styx_req *r) {
   while (f) {
     struct sx_flush *next = f->fl_next;
     sx_tag_del(s, &f->fl_tagged);
-    if (!r->r_silent)
-      out_rflush(s, f->fl_tagged.t_tag);
+    if (!r->r_silent) /* one that is lost may not be overtaken (F10); the session has ended then */
+      r->r_silent = !out_rflush(s, f->fl_tagged.t_tag);
     sx_free(&s->s_alloc, f, sizeof *f);
     s->s_nflushes--;
     f = next;

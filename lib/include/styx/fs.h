@@ -64,7 +64,7 @@ enum {
   STYX_SET_ATIME = 0x10,
   STYX_SET_MTIME = 0x20,
   STYX_SET_CTIME = 0x40,
-  STYX_SET_ATIME_NOW = 0x80,  /* the server's clock */
+  STYX_SET_ATIME_NOW = 0x80, /* the server's clock */
   STYX_SET_MTIME_NOW = 0x100,
   STYX_SET_NAME = 0x1000 /* 9P2000 only: rename within the directory, replacing what has the name */
 };
@@ -75,15 +75,15 @@ typedef struct styx_setattr {
   uint64_t length;
   styx_time atime, mtime;
   styx_str name;
-  styx_str uid, gid; /* 9P2000: by name */
+  styx_str uid, gid;     /* 9P2000: by name */
   uint32_t n_uid, n_gid; /* .u and .L: by number when the name is empty */
 } styx_setattr;
 
 /* Open flags: the low bits are 9P2000's mode byte, the rest comes from 9P2000.L's Tlopen and Tlcreate. */
 enum {
-  STYX_O_MODE = 0x3,     /* STYX_OREAD, OWRITE, ORDWR, OEXEC */
+  STYX_O_MODE = 0x3, /* STYX_OREAD, OWRITE, ORDWR, OEXEC */
   STYX_O_TRUNC = 0x10,
-  STYX_O_RCLOSE = 0x40,  /* remove the file when this handle closes */
+  STYX_O_RCLOSE = 0x40, /* remove the file when this handle closes */
   STYX_O_APPEND = 0x100,
   STYX_O_EXCL = 0x200,
   STYX_O_DIRECTORY = 0x400,
@@ -109,10 +109,32 @@ typedef struct styx_lock {
 
 /* Traits: promises about operations, one bit for each operation in a mask of STYX_OP(slot). */
 enum styx_op {
-  STYX_OP_attach, STYX_OP_walk, STYX_OP_open, STYX_OP_create, STYX_OP_read, STYX_OP_write, STYX_OP_readdir,
-  STYX_OP_getattr, STYX_OP_setattr, STYX_OP_remove, STYX_OP_fsync, STYX_OP_close, STYX_OP_forget, STYX_OP_mkdir,
-  STYX_OP_symlink, STYX_OP_mknod, STYX_OP_readlink, STYX_OP_link, STYX_OP_rename, STYX_OP_unlink, STYX_OP_statfs,
-  STYX_OP_lock, STYX_OP_getlock, STYX_OP_xattrwalk, STYX_OP_xattrcreate, STYX_NOPS
+  STYX_OP_attach,
+  STYX_OP_walk,
+  STYX_OP_open,
+  STYX_OP_create,
+  STYX_OP_read,
+  STYX_OP_write,
+  STYX_OP_readdir,
+  STYX_OP_getattr,
+  STYX_OP_setattr,
+  STYX_OP_remove,
+  STYX_OP_fsync,
+  STYX_OP_close,
+  STYX_OP_forget,
+  STYX_OP_mkdir,
+  STYX_OP_symlink,
+  STYX_OP_mknod,
+  STYX_OP_readlink,
+  STYX_OP_link,
+  STYX_OP_rename,
+  STYX_OP_unlink,
+  STYX_OP_statfs,
+  STYX_OP_lock,
+  STYX_OP_getlock,
+  STYX_OP_xattrwalk,
+  STYX_OP_xattrcreate,
+  STYX_NOPS
 };
 #define STYX_OP(slot) (1u << STYX_OP_##slot)
 
@@ -126,7 +148,7 @@ typedef enum styx_serial {
 } styx_serial;
 
 typedef struct styx_fs_ops {
-  size_t size;     /* sizeof(styx_fs_ops): slots past it count as NULL, so the table can grow */
+  size_t size;      /* sizeof(styx_fs_ops): slots past it count as NULL, so the table can grow */
   const char *name; /* for logs */
   styx_serial serial;
   uint32_t nowait;     /* never blocks: may run on the thread that reads */
@@ -175,18 +197,19 @@ typedef struct styx_fs_ops {
   void (*forget)(void *ctx, void *node);
 
   /* The rest belongs to 9P2000.L and .u. No message of 9P2000 calls these slots. Answers in brackets; NULL: EOPNOTSUPP. */
-  styx_answer (*mkdir)(styx_req *, void *dir, styx_str name, uint32_t mode, uint32_t gid);                        /* node */
-  styx_answer (*symlink)(styx_req *, void *dir, styx_str name, styx_str target, uint32_t gid);                    /* node */
-  styx_answer (*mknod)(styx_req *, void *dir, styx_str name, uint32_t st_mode, uint32_t major, uint32_t minor, uint32_t gid); /* node */
-  styx_answer (*readlink)(styx_req *, void *node);                                                                /* data */
-  styx_answer (*link)(styx_req *, void *dir, void *node, styx_str name);                                          /* ok */
-  styx_answer (*rename)(styx_req *, void *olddir, styx_str oldname, void *newdir, styx_str newname);              /* ok */
-  styx_answer (*unlink)(styx_req *, void *dir, styx_str name, uint32_t flags);                                    /* ok */
-  styx_answer (*statfs)(styx_req *, void *node, styx_statfs *out);                                                /* ok, out filled */
-  styx_answer (*lock)(styx_req *, void *node, void *handle, const styx_lock *, uint8_t *status);                  /* ok, status filled */
-  styx_answer (*getlock)(styx_req *, void *node, void *handle, styx_lock *inout);                                 /* ok */
-  styx_answer (*xattrwalk)(styx_req *, void *node, styx_str name, uint64_t *size);                                /* node */
-  styx_answer (*xattrcreate)(styx_req *, void *node, styx_str name, uint64_t size, uint32_t flags);               /* ok */
+  styx_answer (*mkdir)(styx_req *, void *dir, styx_str name, uint32_t mode, uint32_t gid);     /* node */
+  styx_answer (*symlink)(styx_req *, void *dir, styx_str name, styx_str target, uint32_t gid); /* node */
+  styx_answer (*mknod)(styx_req *, void *dir, styx_str name, uint32_t st_mode, uint32_t major, uint32_t minor,
+                       uint32_t gid);                                                                /* node */
+  styx_answer (*readlink)(styx_req *, void *node);                                                   /* data */
+  styx_answer (*link)(styx_req *, void *dir, void *node, styx_str name);                             /* ok */
+  styx_answer (*rename)(styx_req *, void *olddir, styx_str oldname, void *newdir, styx_str newname); /* ok */
+  styx_answer (*unlink)(styx_req *, void *dir, styx_str name, uint32_t flags);                       /* ok */
+  styx_answer (*statfs)(styx_req *, void *node, styx_statfs *out);                               /* ok, out filled */
+  styx_answer (*lock)(styx_req *, void *node, void *handle, const styx_lock *, uint8_t *status); /* ok, status filled */
+  styx_answer (*getlock)(styx_req *, void *node, void *handle, styx_lock *inout);                /* ok */
+  styx_answer (*xattrwalk)(styx_req *, void *node, styx_str name, uint64_t *size);               /* node */
+  styx_answer (*xattrcreate)(styx_req *, void *node, styx_str name, uint64_t size, uint32_t flags); /* ok */
 } styx_fs_ops;
 
 /* A filesystem: its table and its own state. Both outlive every session that serves it. */

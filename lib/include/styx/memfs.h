@@ -12,10 +12,10 @@ extern "C" {
 typedef struct styx_memfs styx_memfs;
 
 typedef struct styx_memfs_config {
-  size_t size;          /* sizeof(styx_memfs_config) */
-  const char *user;     /* owner of the root; NULL: "none" */
-  uint32_t mode;        /* permission of the root; 0: 0777 */
-  uint64_t max_bytes;   /* of file contents; past it ENOSPC; 0: no limit */
+  size_t size;        /* sizeof(styx_memfs_config) */
+  const char *user;   /* owner of the root; NULL: "none" */
+  uint32_t mode;      /* permission of the root; 0: 0777 */
+  uint64_t max_bytes; /* of file contents; past it ENOSPC; 0: no limit */
   const styx_allocator *allocator;
 } styx_memfs_config;
 

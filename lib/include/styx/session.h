@@ -66,14 +66,15 @@ typedef struct styx_hooks {
 } styx_hooks;
 
 typedef struct styx_session_config {
-  size_t size; /* sizeof(styx_session_config) */
+  size_t size;                /* sizeof(styx_session_config) */
   const styx_export *exports; /* at least one; outlives the session */
   size_t nexports;
   const styx_limits *limits;       /* NULL: the defaults; copied */
   const styx_allocator *allocator; /* NULL: malloc; copied */
   const styx_hooks *hooks;         /* NULL: none; copied */
   void *hook_arg;
-  bool send_interrupted; /* answer a flushed request "interrupted" before its Rflush instead of silence (F7 allows both) */
+  bool
+      send_interrupted; /* answer a flushed request "interrupted" before its Rflush instead of silence (F7 allows both) */
 } styx_session_config;
 
 /* STYX_EBADARG for a config without exports, ENOMEM. now is the embedder's monotonic clock in nanoseconds, as everywhere. */

@@ -39,8 +39,8 @@ STYX_API styx_file *styx_tree_root(styx_tree *tree);
 /* Put a file or a directory at name (copied) in dir. mode holds the permission bits, and STYX_DMAPPEND or STYX_DMEXCL
  * (which the tree keeps: one opener at a time). The tree keeps it until it is removed; the pointer is good until then.
  * EEXIST, ENOTDIR, STYX_ENAME, ENOMEM. */
-STYX_API styx_err styx_tree_file(styx_tree *tree, styx_file *dir, const char *name, uint32_t mode, const styx_file_ops *ops,
-                                 void *aux, styx_file **out);
+STYX_API styx_err styx_tree_file(styx_tree *tree, styx_file *dir, const char *name, uint32_t mode,
+                                 const styx_file_ops *ops, void *aux, styx_file **out);
 STYX_API styx_err styx_tree_dir(styx_tree *tree, styx_file *dir, const char *name, uint32_t mode, styx_file **out);
 
 /* A file that reads as text (copied now). */

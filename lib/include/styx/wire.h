@@ -18,8 +18,8 @@ extern "C" {
 #define STYX_NOTAG 0xFFFFu
 #define STYX_NOFID 0xFFFFFFFFu
 #define STYX_MAXWELEM 16u
-#define STYX_IOHDRSZ 24u   /* room that clients leave for the header of a read or write */
-#define STYX_HDRSZ 7u      /* size[4] type[1] tag[2]: the smallest message */
+#define STYX_IOHDRSZ 24u    /* room that clients leave for the header of a read or write */
+#define STYX_HDRSZ 7u       /* size[4] type[1] tag[2]: the smallest message */
 #define STYX_RREADHDRSZ 11u /* what precedes the data of an Rread */
 #define STYX_QIDSZ 13u
 #define STYX_STATFIXLEN 49u /* a stat record with four empty strings, its own size field counted */
@@ -28,14 +28,14 @@ extern "C" {
 #define STYX_VERSION_9P2000 "9P2000"
 
 enum { /* qid types: the top byte of the mode */
-  STYX_QTDIR = 0x80,
-  STYX_QTAPPEND = 0x40,
-  STYX_QTEXCL = 0x20,
-  STYX_QTMOUNT = 0x10,
-  STYX_QTAUTH = 0x08,
-  STYX_QTTMP = 0x04,
-  STYX_QTSYMLINK = 0x02,
-  STYX_QTFILE = 0x00
+       STYX_QTDIR = 0x80,
+       STYX_QTAPPEND = 0x40,
+       STYX_QTEXCL = 0x20,
+       STYX_QTMOUNT = 0x10,
+       STYX_QTAUTH = 0x08,
+       STYX_QTTMP = 0x04,
+       STYX_QTSYMLINK = 0x02,
+       STYX_QTFILE = 0x00
 };
 
 #define STYX_DMDIR 0x80000000u
@@ -46,12 +46,12 @@ enum { /* qid types: the top byte of the mode */
 #define STYX_DMPERM 0x000001FFu
 
 enum { /* the mode byte of Topen and Tcreate */
-  STYX_OREAD = 0,
-  STYX_OWRITE = 1,
-  STYX_ORDWR = 2,
-  STYX_OEXEC = 3,
-  STYX_OTRUNC = 0x10,
-  STYX_ORCLOSE = 0x40
+       STYX_OREAD = 0,
+       STYX_OWRITE = 1,
+       STYX_ORDWR = 2,
+       STYX_OEXEC = 3,
+       STYX_OTRUNC = 0x10,
+       STYX_ORCLOSE = 0x40
 };
 
 typedef enum styx_dialect { STYX_9P2000 = 0, STYX_9P2000_U = 1, STYX_9P2000_L = 2 } styx_dialect;
@@ -71,7 +71,8 @@ typedef struct styx_str {
   size_t len;
 } styx_str;
 
-#define STYX_STR(literal) {(literal), sizeof(literal) - 1}
+#define STYX_STR(literal)                                                                                              \
+  { (literal), sizeof(literal) - 1 }
 STYX_API styx_str styx_str_of(const char *text); /* borrows text; NULL is the empty string */
 STYX_API bool styx_str_eq(styx_str a, styx_str b);
 STYX_API bool styx_str_is(styx_str a, const char *text);
