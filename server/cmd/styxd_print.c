@@ -28,7 +28,7 @@ static void print_word(const char *word) {
 /* Where a client on this machine finds the listener: a path, or a number for host and port. */
 struct target {
   bool unix_socket, v4;
-  char host[INET6_ADDRSTRLEN], port[32];
+  char host[256], port[32];
   char path[4096];
 };
 

@@ -27,15 +27,16 @@ extern "C" {
 #define STYX_ERRMAX 128u
 #define STYX_VERSION_9P2000 "9P2000"
 
-enum { /* qid types: the top byte of the mode */
-       STYX_QTDIR = 0x80,
-       STYX_QTAPPEND = 0x40,
-       STYX_QTEXCL = 0x20,
-       STYX_QTMOUNT = 0x10,
-       STYX_QTAUTH = 0x08,
-       STYX_QTTMP = 0x04,
-       STYX_QTSYMLINK = 0x02,
-       STYX_QTFILE = 0x00
+/* Qid types: the top byte of the mode. */
+enum {
+  STYX_QTDIR = 0x80,
+  STYX_QTAPPEND = 0x40,
+  STYX_QTEXCL = 0x20,
+  STYX_QTMOUNT = 0x10,
+  STYX_QTAUTH = 0x08,
+  STYX_QTTMP = 0x04,
+  STYX_QTSYMLINK = 0x02,
+  STYX_QTFILE = 0x00
 };
 
 #define STYX_DMDIR 0x80000000u
@@ -45,14 +46,8 @@ enum { /* qid types: the top byte of the mode */
 #define STYX_DMTMP 0x04000000u
 #define STYX_DMPERM 0x000001FFu
 
-enum { /* the mode byte of Topen and Tcreate */
-       STYX_OREAD = 0,
-       STYX_OWRITE = 1,
-       STYX_ORDWR = 2,
-       STYX_OEXEC = 3,
-       STYX_OTRUNC = 0x10,
-       STYX_ORCLOSE = 0x40
-};
+/* The mode byte of Topen and Tcreate. */
+enum { STYX_OREAD = 0, STYX_OWRITE = 1, STYX_ORDWR = 2, STYX_OEXEC = 3, STYX_OTRUNC = 0x10, STYX_ORCLOSE = 0x40 };
 
 typedef enum styx_dialect { STYX_9P2000 = 0, STYX_9P2000_U = 1, STYX_9P2000_L = 2 } styx_dialect;
 
