@@ -105,8 +105,10 @@ static void slot_drop_if_idle(styx_session *s, struct sx_slot *slot) {
 }
 
 static styx_err slot_new(styx_session *s, uint32_t fid, struct sx_slot **out) {
-  if (s->s_fids.count >= s->s_limits.fids)
+  if (s->s_fids.count >= s->s_limits.fids) {
+    s->s_info.hits.fids++;
     return STYX_EMANYFIDS;
+  }
   struct sx_slot *slot = sx_zalloc(&s->s_alloc, sizeof *slot);
   if (!slot || !sx_table_reserve(&s->s_fids)) {
     sx_free(&s->s_alloc, slot, sizeof *slot);

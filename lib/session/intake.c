@@ -83,18 +83,21 @@ static styx_err take_places(styx_req *r, enum fid_rule rule) {
 }
 
 static void refuse(styx_session *s, uint16_t tag, styx_err err) {
-  s->s_info.errors++;
+  sx_error_sent(s, err);
   sx_out_error(s, tag, err, NULL);
 }
 
 enum { LARGE = 4096 }; /* what carries more than any usual message without data counts as a write */
 
 /* Over a limit everything is refused but what makes room again. */
-static bool over_limit(const styx_session *s, unsigned type, size_t len) {
+static bool over_limit(styx_session *s, unsigned type, size_t len) {
   if (rules[type].must_run)
     return false;
-  return s->s_nreq >= s->s_limits.requests ||
-         ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held);
+  bool requests = s->s_nreq >= s->s_limits.requests;
+  bool held = !requests && (type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held;
+  s->s_info.hits.requests += requests;
+  s->s_info.hits.held += held;
+  return requests || held;
 }
 
 static void trace_in(styx_session *s, const styx_msg *m) {
@@ -185,6 +188,8 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len) {
     refuse(s, tag, STYX_EDUPTAG);
   else if (over_limit(s, type, len))
     refuse(s, tag, STYX_ELIMIT);
+  else if (s->s_draining && !rules[type].must_run)
+    refuse(s, tag, ESHUTDOWN);
   else
     t_request(s, p, len);
 }
@@ -202,8 +207,11 @@ static size_t consume(styx_session *s, const uint8_t *p, size_t len) {
   size_t used = 0;
   while (may_parse(s)) {
     ptrdiff_t n = styx_frame(p + used, len - used, frame_limit(s));
-    if (n < 0)
+    if (n < 0) {
+      s->s_info.hits.msize += n == -(ptrdiff_t)STYX_ETOOLONG && s->s_msize;
+      s->s_info.hits.prelude += n == -(ptrdiff_t)STYX_ETOOLONG && !s->s_msize;
       sx_end(s, styx_err_text((styx_err)-n));
+    }
     if (n <= 0)
       break;
     take_message(s, p + used, (size_t)n);

@@ -69,6 +69,7 @@ static bool fuller_than(const styx_session *s, uint64_t limit) {
 static void pause_if_full(styx_session *s) {
   if (s->s_paused || !fuller_than(s, s->s_limits.outbox + s->s_msize))
     return;
+  s->s_info.hits.outbox++;
   s->s_paused = true;
   s->s_progress = s->s_now;
 }

@@ -86,7 +86,7 @@ static bool reply_failure(styx_req *r) {
     s->s_info.flushed_silent++;
     return true;
   }
-  s->s_info.errors++;
+  sx_error_sent(s, interrupted ? EINTR : r->r_err);
   return sx_out_error(s, r->r_tagged.t_tag, interrupted ? EINTR : r->r_err, interrupted ? NULL : r->r_text);
 }
 

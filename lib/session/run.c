@@ -123,15 +123,22 @@ void styx_work_run(styx_work *work) {
   }
 }
 
+void *styx_work_arg(const styx_work *work) { return work->w_arg; }
+
 styx_work_info styx_work_about(const styx_work *work) {
   styx_work *w = (styx_work *)(uintptr_t)work;
   if (w->w_kind == SX_RUN) {
     const styx_req *r = SX_OF(styx_req, r_run, w);
-    return (styx_work_info){fs_of(r), (int)r->r_op, r->r_must_run};
+    /* A walk is on its way from its fid; a tombstone has no pin. */
+    const struct sx_node *at = r->r_walk ? r->r_walk->wk_at : sx_pin(r) ? sx_pin(r)->b_node : NULL;
+    const void *node = at ? at->n_node : NULL;
+    return (styx_work_info){fs_of(r), (int)r->r_op, r->r_must_run, r->r_msg.fid, node};
   }
-  if (w->w_kind == SX_CLOSE)
-    return (styx_work_info){&SX_OF(struct sx_binding, b_work, w)->b_node->n_user->u_export->fs, STYX_OP_close, true};
-  if (w->w_kind == SX_FORGET)
-    return (styx_work_info){&SX_OF(struct sx_node, n_work, w)->n_user->u_export->fs, STYX_OP_forget, true};
-  return (styx_work_info){NULL, -1, false};
+  const struct sx_node *n = w->w_kind == SX_CLOSE    ? SX_OF(struct sx_binding, b_work, w)->b_node
+                            : w->w_kind == SX_FORGET ? SX_OF(struct sx_node, n_work, w)
+                                                     : NULL;
+  if (!n)
+    return (styx_work_info){.op = -1};
+  return (styx_work_info){&n->n_user->u_export->fs, w->w_kind == SX_CLOSE ? STYX_OP_close : STYX_OP_forget, true,
+                          STYX_NOFID, n->n_node};
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 styx_limits styx_limits_default(void) {
@@ -60,12 +61,19 @@ void sx_end(styx_session *s, const char *why) {
     s->s_ended = why;
 }
 
+void sx_error_sent(styx_session *s, styx_err err) {
+  s->s_info.errors++;
+  if (s->s_hooks.error)
+    s->s_hooks.error(s->s_hook_arg, err);
+}
+
 const char *styx_session_ended(const styx_session *s) { return s->s_ended; }
 
 /* ---- work and posts ---- */
 
 void sx_work_push(styx_session *s, struct styx_work *work, enum sx_work_kind kind) {
   work->w_kind = kind;
+  work->w_arg = s->s_hook_arg;
   /* A cancellation goes before what waits to run: else it may stand behind work that finds no thread until something is
    * cancelled (F21). */
   sx_list_push(kind == SX_CANCEL ? &s->s_cancels : &s->s_work, &work->w_link);
@@ -115,6 +123,8 @@ void sx_continue(styx_session *s) {
   } while (!sx_list_empty(&s->s_ready) || reset_is_over(s));
 }
 
+void styx_session_drain(styx_session *s) { s->s_draining = true; }
+
 void styx_session_hangup(styx_session *s) {
   if (s->s_hungup)
     return;
@@ -131,25 +141,31 @@ bool styx_session_done(const styx_session *s) {
          !atomic_load_explicit(&s->s_posts, memory_order_relaxed);
 }
 
+bool styx_session_busy(const styx_session *s) { return s->s_outstanding > 0; }
+
 /* ---- time ---- */
 
 /* Each thing that can take too long: since when (0: it is not going on), for how long, and what is then said. */
 struct timer {
   uint64_t since, bound;
   const char *why;
+  size_t limit; /* where its bound is in styx_limits */
 };
 
 static size_t timers(const styx_session *s, struct timer out[4]) {
   const styx_limits *l = &s->s_limits;
   size_t n = 0;
   if (!s->s_msize)
-    out[n++] = (struct timer){s->s_born, l->handshake, "no Tversion in time"};
+    out[n++] = (struct timer){s->s_born, l->handshake, "no Tversion in time", offsetof(styx_limits, handshake)};
   if (s->s_in_len && !s->s_resetting && !s->s_paused)
-    out[n++] = (struct timer){s->s_partial_since, l->partial, "message incomplete for too long"};
+    out[n++] = (struct timer){s->s_partial_since, l->partial, "message incomplete for too long",
+                              offsetof(styx_limits, partial)};
   if (s->s_paused)
-    out[n++] = (struct timer){s->s_progress, l->stalled, "peer does not read its replies"};
+    out[n++] =
+        (struct timer){s->s_progress, l->stalled, "peer does not read its replies", offsetof(styx_limits, stalled)};
   if (s->s_resetting)
-    out[n++] = (struct timer){s->s_reset_since, l->reset, "requests did not end at Tversion"};
+    out[n++] =
+        (struct timer){s->s_reset_since, l->reset, "requests did not end at Tversion", offsetof(styx_limits, reset)};
   return n;
 }
 
@@ -170,8 +186,10 @@ void styx_session_tick(styx_session *s, uint64_t now) {
   if (s->s_hungup)
     return;
   for (size_t i = 0, n = timers(s, t); i < n; i++)
-    if (t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound)
+    if (!s->s_ended && t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound) {
+      ++*(uint64_t *)(void *)((char *)&s->s_info.hits + t[i].limit);
       sx_end(s, t[i].why);
+    }
 }
 
 /* ---- numbers ---- */
@@ -198,4 +216,19 @@ void styx_session_each_fid(const styx_session *s, styx_fid_fn *fn, void *arg) {
   for (size_t at = 0; (slot = sx_table_each(&s->s_fids, &at));)
     if (slot->f_binding)
       fn(arg, slot->f_fid, slot->f_binding->b_node->n_qid, slot->f_binding->b_open);
+}
+
+size_t styx_session_each_request(const styx_session *s, styx_request_fn *fn, void *arg) {
+  size_t n = 0;
+  for (struct sx_link *l = s->s_requests.next; l != &s->s_requests; l = l->next, n++) {
+    const styx_req *r = SX_OF(styx_req, r_all, l);
+    styx_request_info info = {.type = r->r_msg.type, .tag = r->r_tagged.t_tag, .fid = r->r_msg.fid};
+    if (sx_pin(r))
+      info.qid = sx_pin(r)->b_node->n_qid;
+    info.age = s->s_now - r->r_since;
+    info.parked = sx_state(r) == SX_PARKED;
+    info.cancelled = styx_req_cancelled(r);
+    fn(arg, &info);
+  }
+  return n;
 }

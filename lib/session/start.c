@@ -74,6 +74,7 @@ static styx_err start_create(styx_req *r) {
   if (!sx_is_dir(b))
     return ENOTDIR;
   styx_err err = sx_check_create(&r->r_msg, s->s_limits.name);
+  s->s_info.hits.name += err == ENAMETOOLONG;
   if (err)
     return err;
   if (readonly(r))
@@ -122,6 +123,7 @@ static styx_err start_read(styx_req *r) {
     return err;
   /* Nobody overtakes those who wait: directory reads of one fid depend on their order. */
   if (!r->r_has_reserved && (!sx_list_empty(&s->s_hungry) || !reserve(r))) {
+    s->s_info.hits.held += !s->s_paused;
     sx_list_push(&s->s_hungry, &r->r_wait);
     return STYX_OK;
   }
@@ -178,6 +180,7 @@ static styx_err start_stat(styx_req *r) {
 
 static styx_err start_wstat(styx_req *r) {
   styx_err err = sx_check_wstat(&r->r_msg.stat, sx_pin(r)->b_node->n_qid, r->r_session->s_limits.name, &r->r_setattr);
+  r->r_session->s_info.hits.name += err == ENAMETOOLONG;
   if (err)
     return err;
   if (r->r_setattr.valid && readonly(r))

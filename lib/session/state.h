@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/table.h"
-#include "session/list.h"
+#include "session/work.h"
 
 #include <styx/session.h>
 
@@ -18,15 +18,6 @@
 
 struct sx_slot;
 struct sx_binding;
-
-/* ---- work: what the embedder runs for us, outside the lock ---- */
-
-enum sx_work_kind { SX_RUN, SX_CANCEL, SX_CLOSE, SX_FORGET, SX_RELEASE };
-
-struct styx_work {
-  struct sx_link w_link; /* in s_work or s_cancels until styx_session_next; then the runner's */
-  enum sx_work_kind w_kind;
-};
 
 /* ---- posts: what other threads hand back; a lock-free stack that retire takes whole ---- */
 
@@ -163,6 +154,7 @@ struct styx_req {
   bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
   bool r_silent;      /* hangup or Tversion: no reply */
   bool r_reading_dir; /* it is the running read of its directory fid */
+  uint64_t r_since;   /* immutable: when it came in */
   enum styx_op r_op;  /* what the runner calls */
   struct sx_place r_place[2];
   struct sx_flush *r_flushes, **r_flush_end;
@@ -227,6 +219,7 @@ struct styx_session {
   const styx_export *s_exports; /* immutable */
   size_t s_nexports;            /* immutable */
   bool s_send_interrupted;      /* immutable */
+  bool s_draining;              /* new work is refused */
 
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
 
@@ -264,7 +257,8 @@ struct styx_session {
 
 /* session.c */
 void sx_log(styx_session *s, styx_level level, const char *what, const char *detail);
-void sx_end(styx_session *s, const char *why); /* the session ends by itself */
+void sx_end(styx_session *s, const char *why);     /* the session ends by itself */
+void sx_error_sent(styx_session *s, styx_err err); /* count it */
 void sx_work_push(styx_session *s, struct styx_work *work, enum sx_work_kind kind);
 void sx_post(styx_session *s, struct sx_post *post, enum sx_post_kind kind); /* any thread; s may be gone afterwards */
 void sx_continue(styx_session *s); /* whatever has become possible: start, parse on, finish a reset */

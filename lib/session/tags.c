@@ -14,6 +14,7 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
   r->r_msg.offset = 0;
   memcpy(r->r_bytes, msg, len);
   r->r_session = s;
+  r->r_since = s->s_now;
   r->r_size = size;
   r->r_flush_end = &r->r_flushes;
   r->r_cancel_fd = -1;

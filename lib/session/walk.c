@@ -49,6 +49,7 @@ static void walk_next(styx_req *r) {
       return;
     }
     if (name.len > r->r_session->s_limits.name) {
+      r->r_session->s_info.hits.name++;
       fail(r, ENAMETOOLONG);
       return;
     }

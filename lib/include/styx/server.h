@@ -1,4 +1,4 @@
-/* styx/server.h: addresses, listening and dialling.
+/* styx/server.h: the server: threads and sockets around styx/session.h; and addresses, listening and dialling.
  *
  * One parser takes every usual way to write an address, and prints Plan 9's:
  *   tcp!host!port  tcp!*!port  host:port  [v6]:port  unix!path  /path  ./path
@@ -8,7 +8,7 @@
 #ifndef STYX_SERVER_H
 #define STYX_SERVER_H
 
-#include <styx/err.h>
+#include <styx/session.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +40,80 @@ STYX_API styx_err styx_accept(int listener, int *fd, char *peer, size_t cap);
 
 /* A connected socket: close-on-exec, blocking, TCP_NODELAY. Tries each address that the name has. */
 STYX_API styx_err styx_dial(const styx_addr *addr, int *fd);
+
+/* ---- the server ----
+ *
+ * For each shard one thread reads and decodes, one retires and sends; a pool of workers, shared by all shards, runs what the
+ * filesystems do, many requests at once; spare workers run operations that are declared blocking (server/README.md has the
+ * picture). Unless a function says otherwise: call it from any thread, not from a handler; it does not block. */
+
+typedef struct styx_server styx_server;
+
+typedef struct styx_server_config {
+  size_t size;                /* sizeof(styx_server_config) */
+  const styx_export *exports; /* at least one; outlives the server */
+  size_t nexports;
+  const styx_limits *limits;       /* NULL: the defaults; copied */
+  const styx_allocator *allocator; /* NULL: malloc; copied */
+  unsigned workers;                /* 0: twice the CPUs, at least 4 */
+  unsigned readers;                /* shards; 0: 1 */
+  unsigned spare;                  /* most spare workers, at least 2; all but the first start when needed; 0: 64 */
+  unsigned run_quota;              /* requests of one connection that may stand in the worker queue; 0: 32 */
+  size_t connections;              /* one more is closed at once; 0: 4096 */
+  /* Each may be NULL; called from any of the server's threads, must not block. peer is "" for the server itself. */
+  void (*log)(void *arg, styx_level level, const char *peer, const char *what, const char *detail);
+  void (*trace)(void *arg, const char *peer, bool out, const styx_msg *msg);
+  void (*idle)(void *arg); /* the last connection has ended */
+  void *arg;
+} styx_server_config;
+
+/* The server, not yet running; config is copied. STYX_EBADARG, ENOMEM, or the kernel's error. */
+STYX_API styx_err styx_server_new(styx_server **out, const styx_server_config *config);
+
+/* Accept from a listening socket (styx_announce), which the server closes when it is freed. Before styx_server_start. */
+STYX_API styx_err styx_server_listen(styx_server *server, int fd);
+
+/* Run each filesystem's init (blocking, on this thread; an error is returned and nothing runs), then start the threads. */
+STYX_API styx_err styx_server_start(styx_server *server);
+
+/* Serve this connected stream socket too; it is the server's from here on, also on error (then it is closed): for inetd,
+ * socket pairs and tests. peer is copied, for logs. STYX_ELIMIT, ESHUTDOWN, ENOMEM, or the kernel's error. */
+STYX_API styx_err styx_server_adopt(styx_server *server, int fd, const char *peer);
+
+/* Drain and stop; blocks. No new connections; Tflush, Tclunk, Tremove and Tversion are still served, anything else gets
+ * "shutting down"; each connection ends when it owes nothing. After grace nanoseconds everything is cancelled and every
+ * connection ends; a second later, STYX_EBUSY if handlers still run: *running (may be NULL) says how many requests, each is
+ * logged, nothing is freed under them; call again. STYX_OK: threads are joined and each filesystem's cleanup has run. */
+STYX_API styx_err styx_server_stop(styx_server *server, uint64_t grace, size_t *running);
+
+/* Cut short the grace of the styx_server_stop that runs on another thread, or of the next. Not from a signal handler. */
+STYX_API void styx_server_hurry(styx_server *server);
+
+/* After a stop that returned STYX_OK, or before start; and after every reply call that threads of yours had begun. */
+STYX_API void styx_server_free(styx_server *server);
+
+/* ---- numbers: server/stats.def has the list ---- */
+
+/* One number. The strings are constants. Counters only grow while the server lives; those of a name follow one another. */
+typedef struct styx_number {
+  const char *name;        /* "styx_runs_total" */
+  const char *label;       /* what tells numbers of one name apart ("by"), or NULL */
+  const char *label_value; /* "worker" */
+  const char *help;
+  bool gauge; /* how it is now; else a counter */
+  uint64_t value;
+} styx_number;
+
+typedef void styx_number_fn(void *arg, const styx_number *number);
+
+/* Call fn for each number, on this thread, with no lock held. Looks at every connection under its lock, one after the other.
+ * Any time between styx_server_new and styx_server_free. */
+STYX_API void styx_server_stats(styx_server *server, styx_number_fn *fn, void *arg);
+
+/* The same as text, as snprintf: how long it is, without the zero byte. JSON is one object in one line, with an object of its
+ * own for what has labels; Prometheus is its text format, version 0.0.4. Numbers grow between two calls, so leave room. */
+STYX_API size_t styx_server_stats_json(styx_server *server, char *buf, size_t cap);
+STYX_API size_t styx_server_stats_prometheus(styx_server *server, char *buf, size_t cap);
 
 #ifdef __cplusplus
 }

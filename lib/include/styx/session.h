@@ -63,6 +63,8 @@ typedef struct styx_hooks {
   int (*cancel_fd_new)(void *arg);
   void (*cancel_fd_signal)(void *arg, int fd);
   void (*cancel_fd_free)(void *arg, int fd);
+  /* An Rerror with this error is about to be sent; for counting. Called inside session calls. */
+  void (*error)(void *arg, styx_err err);
 } styx_hooks;
 
 typedef struct styx_session_config {
@@ -98,6 +100,10 @@ STYX_API bool styx_session_wants_input(const styx_session *s);
  * fid is clunked once. Half-close counts. Harmless when repeated. */
 STYX_API void styx_session_hangup(styx_session *s);
 
+/* From here on only what makes an end is served (Tflush, Tclunk, Tremove, Tversion); everything else gets Rerror "shutting
+ * down". What is outstanding goes on. */
+STYX_API void styx_session_drain(styx_session *s);
+
 /* ---- work ---- */
 
 /* The next thing to run, in order of arrival, cancellations first; NULL when there is none. It is the caller's until styx_work_run. */
@@ -113,8 +119,13 @@ typedef struct styx_work_info {
   const styx_fs *fs;
   int op;
   bool must_run;
+  uint32_t fid;     /* of a request */
+  const void *node; /* the filesystem's, or NULL */
 } styx_work_info;
 STYX_API styx_work_info styx_work_about(const styx_work *work);
+
+/* The hook_arg of the session that work belongs to. */
+STYX_API void *styx_work_arg(const styx_work *work);
 
 /* Take the answers that were published since: decide reply or silence, settle fids, release what was parked, clear tags,
  * append replies and the Rflushes that follow. True if it did anything (there may be new work). */
@@ -147,14 +158,30 @@ STYX_API const char *styx_session_ended(const styx_session *s);
 /* After hangup: true when every request is answered, every handle closed, every node forgotten, and no work is left. */
 STYX_API bool styx_session_done(const styx_session *s);
 
+/* True while some request is outstanding. */
+STYX_API bool styx_session_busy(const styx_session *s);
+
 /* ---- numbers ---- */
 
 typedef struct styx_session_info {
   uint32_t msize; /* 0 before the first good Tversion */
   size_t requests, fids, parked, held_bytes, outbox_bytes;
   uint64_t messages_in, messages_out, errors, flushes, flushed_silent, cancelled, duplicate_answers, dropped_answers;
+  styx_limits hits; /* how often each limit was met */
 } styx_session_info;
 STYX_API styx_session_info styx_session_inspect(const styx_session *s);
+
+/* Every request that is not yet retired, for logs and tools; returns how many. fn must not call into the session. */
+typedef struct styx_request_info {
+  unsigned type; /* STYX_T… */
+  uint16_t tag;
+  uint32_t fid;
+  styx_qid qid; /* of the fid's file; zero when it has none yet */
+  uint64_t age; /* ns since it came in, by the clock as last told */
+  bool parked, cancelled;
+} styx_request_info;
+typedef void styx_request_fn(void *arg, const styx_request_info *request);
+STYX_API size_t styx_session_each_request(const styx_session *s, styx_request_fn *fn, void *arg);
 
 /* Every fid in use, in no order; for tests and tools. fn must not call into the session. */
 typedef void styx_fid_fn(void *arg, uint32_t fid, styx_qid qid, bool open);

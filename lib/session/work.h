@@ -1,0 +1,20 @@
+/* session/work.h: a piece of work, for embedders inside this project, which sort it into lists without allocating. */
+#ifndef SESSION_WORK_H
+#define SESSION_WORK_H
+
+#include "session/list.h"
+
+#include <stdint.h>
+
+enum sx_work_kind { SX_RUN, SX_CANCEL, SX_CLOSE, SX_FORGET, SX_RELEASE };
+
+struct styx_work {
+  struct sx_link w_link; /* in s_work or s_cancels until styx_session_next; then the runner's */
+  enum sx_work_kind w_kind;
+  void *w_arg; /* the session's hook_arg */
+  /* The runner's own (server/work.c): where it waits, and what it must not run beside; 0: anything. */
+  int w_lane;
+  uint64_t w_key;
+};
+
+#endif

@@ -1,0 +1,182 @@
+/* server/pipeline.h: the structures that the stages share, who owns each field, and the stages themselves.
+ *
+ * Order of locks: h_lock, then c_lock; p_lock and v_lock alone. None is held over a wait, over code of a filesystem or a program, or
+ * over a system call, save epoll_ctl when a connection's interest in input changes (decisions/0002). Marks as in
+ * session/state.h.
+ */
+#ifndef SERVER_PIPELINE_H
+#define SERVER_PIPELINE_H
+
+#include "server/park.h"
+#include "server/queue.h"
+#include "server/stats.h"
+#include "server/system.h"
+#include "session/work.h"
+
+#include <styx/server.h>
+#include <styx/session.h>
+
+#include <pthread.h>
+
+enum { SX_RECV_SIZE = 256 * 1024, SX_EVENTS = 64, SX_SPANS = 64, SX_ROUND_BYTES = 256 * 1024 };
+
+/* Who may retire and send for a connection. IDLE and BLOCKED: nobody. WRITING: the reply thread has it, or it is in its list.
+ * DIRTY: the same, and something was published since it looked. BLOCKED differs from IDLE in that the socket is full. */
+enum sx_token { SX_IDLE, SX_WRITING, SX_DIRTY, SX_BLOCKED };
+
+enum sx_kind { SX_CONN, SX_LISTENER }; /* what an event of the read poller is about */
+
+/* One connection. Its memory is used again for later ones but not given back before the server is freed: a thread that has
+ * just published an answer may still ring for a connection that is gone, and then rings for nothing. */
+struct sx_conn {
+  enum sx_kind c_kind;       /* first; immutable */
+  struct sx_shard *c_shard;  /* immutable while in use */
+  _Atomic uint32_t c_refs;   /* atomic: the reader, the token's holder, each work item; the last one closes c_fd */
+  _Atomic uint32_t c_token;  /* atomic: sx_token */
+  _Atomic uint32_t c_queued; /* atomic: in the worker queue, from push to pop */
+  _Atomic bool c_backlog;    /* atomic: c_waiting is not empty; set under c_lock */
+  struct sx_conn *c_next;    /* in h_replies: the token's holder */
+  struct sx_conn *c_free;    /* in h_free: h_lock */
+  struct sx_link c_all;      /* in h_conns: h_lock */
+  int c_fd;                  /* immutable while in use */
+  bool c_full;               /* token: the socket took no more */
+  bool c_armed;              /* token: the reply poller knows c_fd */
+  char c_peer[64];           /* immutable while in use */
+
+  pthread_mutex_t c_lock;    /* guards the session and all below */
+  styx_session *c_session;   /* NULL: over */
+  struct sx_link c_waiting;  /* work beyond the run quota */
+  struct sx_link c_blocking; /* work for a spare worker */
+  struct sx_link c_must;     /* the same, must-run: one spare is kept for it */
+  struct sx_link
+      c_chores;   /* work for the reply thread: cancel callbacks, release, close and forget that do not block */
+  bool c_leaving; /* the peer is gone, or is to go */
+  bool c_hungup;  /* the session has been told */
+  bool c_reading; /* the reader polls for input */
+  styx_session_info c_last; /* the numbers of the session that is over */
+
+  struct sx_link c_turn, c_must_turn; /* in p_turn, p_must: p_lock */
+  unsigned c_spares;                  /* spare workers that run something of it: p_lock */
+};
+
+/* A reader thread, a reply thread and their connections. */
+struct sx_shard {
+  struct styx_server *h_server;
+  pthread_t h_reader, h_replier;
+  int h_started;                                              /* how many of the two run */
+  int h_read_poller, h_send_poller, h_read_bell, h_send_bell; /* immutable */
+  _Atomic(struct sx_conn *)
+      h_replies;          /* atomic: connections whose token was taken for the reply thread; newest first */
+  _Atomic bool h_asleep;  /* atomic: the reply thread is about to sleep: ring */
+  _Atomic uint64_t h_due; /* atomic: no session's deadline is earlier */
+  pthread_mutex_t h_lock;
+  struct sx_link h_conns;   /* h_lock */
+  struct sx_conn *h_free;   /* h_lock */
+  styx_session_info h_past; /* h_lock: the counters of sessions that are over and no longer in h_conns */
+  uint8_t *h_buffer;        /* reader */
+  unsigned h_rounds;        /* reply thread */
+};
+
+/* The spare workers. Connections take turns, and none may hold more than half. */
+struct sx_spares {
+  pthread_mutex_t p_lock;
+  pthread_cond_t p_more;
+  struct sx_link p_turn, p_must; /* connections that have work for a spare, that have must-run work */
+  unsigned p_max, p_started, p_idle, p_busy;
+  bool p_stop;
+  pthread_t *p_threads;
+};
+
+enum { SX_BUCKETS = 64 };
+
+/* The keys of serial filesystems that are taken. */
+struct sx_serial {
+  pthread_mutex_t e_lock; /* guards the buckets and what they lead to */
+  struct sx_link e_turns[SX_BUCKETS];
+};
+
+struct sx_listener {
+  enum sx_kind l_kind; /* first */
+  int l_fd;
+  struct sx_listener *l_next;
+};
+
+/* What a dispatch found, to be acted on when the lock is released. */
+struct sx_found {
+  int pushed;          /* into the worker queue */
+  bool chores;         /* for the reply thread */
+  bool blocking, must; /* for a spare */
+};
+
+struct styx_server {
+  styx_server_config v_config;   /* immutable */
+  styx_limits v_limits;          /* immutable */
+  styx_allocator v_alloc;        /* immutable */
+  const struct sx_system *v_sys; /* immutable */
+  styx_hooks v_hooks;            /* immutable */
+  struct sx_queue v_queue;
+  struct sx_park v_park; /* where workers sleep */
+  struct sx_stats v_stats;
+  struct sx_spares v_spares;
+  struct sx_serial v_serial;
+  struct sx_shard *v_shards;
+  pthread_t *v_workers;
+  _Atomic unsigned v_next_shard;
+  _Atomic size_t v_nconns;
+  _Atomic bool v_draining, v_stop, v_hurry;
+  _Atomic size_t v_stuck;
+  unsigned v_nworkers;             /* that run */
+  struct sx_listener *v_listeners; /* shard 0's reader, once it runs */
+  uint64_t v_accept_again;         /* shard 0's reader; UINT64_MAX: accepting */
+  pthread_mutex_t v_lock;          /* for v_gone */
+  pthread_cond_t v_gone;           /* a connection has ended */
+};
+
+/* server.c */
+styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, const struct sx_system *sys);
+
+/* conn.c */
+struct sx_conn *sx_conn_new(struct sx_shard *h, int fd, const char *peer); /* takes fd; NULL: refused, closed, logged */
+void sx_conn_put(struct sx_conn *c);
+void sx_conn_leave(struct sx_conn *c, enum sx_stat reason, styx_level level, const char *why); /* c_lock held */
+void sx_log_conn(const struct sx_conn *c, styx_level level, const char *what, const char *detail);
+struct sx_shard *sx_shard_next(struct styx_server *v); /* where the next connection goes */
+void sx_interest(struct sx_conn *c);                   /* c_lock held: poll for input or not, as the session wants */
+
+/* read.c */
+void sx_accept_stop(struct styx_server *v);
+void sx_read_step(struct sx_shard *h);
+
+/* work.c */
+/* Who runs a piece of work. */
+enum sx_lane { SX_CHORE, SX_WORKER, SX_SPARE, SX_SPARE_MUST };
+void sx_dispatch_again(styx_work *w); /* no lock held: it was handed out and comes back; still counts its connection */
+struct sx_found sx_dispatch(struct sx_conn *c); /* c_lock held: sort everything that has become ready to run */
+void sx_found_act(struct sx_conn *c, struct sx_found found); /* no lock held */
+bool sx_work_step(struct styx_server *v);
+void *sx_worker_main(void *server);
+bool sx_spares_init(struct sx_spares *p, unsigned max, const styx_allocator *alloc);
+int sx_spares_start(struct sx_spares *p); /* pthread_create's error */
+void sx_spares_stop(struct sx_spares *p);
+void sx_spares_fini(struct sx_spares *p, const styx_allocator *alloc);
+
+/* stats.c */
+void sx_info_add(styx_session_info *to, const styx_session_info *from);
+
+/* serial.c */
+void sx_serial_init(struct sx_serial *s);
+void sx_serial_fini(struct sx_serial *s);
+uint64_t sx_serial_key(const struct sx_conn *c, const styx_work_info *info); /* 0: none */
+void sx_run(struct sx_serial *s, styx_work *w); /* w, now or by whoever has its key; lets go of its connection */
+
+/* reply.c */
+void sx_reply_step(struct sx_shard *h);
+void sx_due(struct sx_shard *h, uint64_t deadline);
+
+/* send.c */
+void sx_kick(struct sx_conn *c);       /* any thread, no lock: something of c wants the reply thread */
+void sx_list_again(struct sx_conn *c); /* the token's holder */
+void sx_send(struct sx_conn *c);
+bool sx_token_release(struct sx_conn *c); /* false: it was kicked meanwhile and is still ours */
+
+#endif

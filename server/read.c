@@ -1,0 +1,131 @@
+/* read.c: the reader thread: one receive for each readiness, decode and register everything under one lock, hand what is
+ * runnable to the workers. */
+#include "server/pipeline.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* True if the reply thread is wanted: for errors and Rflushes that need no worker, or for the session's end. */
+static bool feed(struct sx_conn *c, size_t len, uint64_t now, struct sx_found *found, uint64_t *deadline) {
+  styx_session_feed(c->c_session, c->c_shard->h_buffer, len, now);
+  *found = sx_dispatch(c);
+  *deadline = styx_session_deadline(c->c_session);
+  sx_interest(c);
+  return styx_session_pending_bytes(c->c_session) || styx_session_ended(c->c_session);
+}
+
+static void receive(struct sx_conn *c) {
+  struct sx_shard *h = c->c_shard;
+  const struct sx_system *sys = h->h_server->v_sys;
+  ssize_t n = sys->recv(sys->arg, c->c_fd, h->h_buffer, SX_RECV_SIZE);
+  sx_count(&h->h_server->v_stats, SX_N_RECV_CALLS, 1);
+  if (n == -EAGAIN || n == -EINTR)
+    return;
+  sx_count(&h->h_server->v_stats, SX_N_RECV_BYTES, n > 0 ? (uint64_t)n : 0);
+  struct sx_found found = {0};
+  uint64_t deadline = UINT64_MAX;
+  bool kick = false;
+  pthread_mutex_lock(&c->c_lock);
+  /* Memory of connections is used again: this may be another one than epoll meant, then there was nothing to receive. */
+  if (c->c_session && !c->c_leaving) {
+    if (n > 0) {
+      kick = feed(c, (size_t)n, sys->clock(sys->arg), &found, &deadline);
+    } else {
+      sx_conn_leave(c, n == 0 ? SX_N_CLOSED_PEER : SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG,
+                    n == 0 ? "closed by the peer" : strerror((int)-n));
+      kick = true;
+    }
+  }
+  pthread_mutex_unlock(&c->c_lock);
+  sx_found_act(c, found);
+  sx_due(h, deadline);
+  if (kick)
+    sx_kick(c);
+}
+
+/* Is c to be received from? If so it is counted: meanwhile its descriptor may not be closed, and the number given to another.
+ * While the session wants no input only the peer's going is looked for; in one step, since c may be another connection than
+ * the event is about, which reads. */
+static bool reads(struct sx_conn *c, uint32_t events) {
+  pthread_mutex_lock(&c->c_lock);
+  bool yes = c->c_session && c->c_reading;
+  bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+  if (yes)
+    atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
+  if (gone)
+    sx_conn_leave(c, SX_N_CLOSED_PEER, STYX_LOG_DEBUG, "closed by the peer");
+  pthread_mutex_unlock(&c->c_lock);
+  if (gone)
+    sx_kick(c);
+  return yes;
+}
+
+/* ---- accepting: the first shard's reader does it, connections go to the shards in turn ---- */
+
+static void listeners_watch(struct styx_server *v, int op, uint32_t events) {
+  for (struct sx_listener *l = v->v_listeners; l; l = l->l_next)
+    v->v_sys->watch(v->v_sys->arg, v->v_shards[0].h_read_poller, op, l->l_fd, events, l);
+}
+
+void sx_accept_stop(struct styx_server *v) { listeners_watch(v, EPOLL_CTL_DEL, 0); }
+
+/* Out of descriptors or memory: a readable listener would keep the reader spinning, so it waits a second. */
+static void accept_pause(struct styx_server *v, styx_err err) {
+  sx_count(&v->v_stats, SX_N_ACCEPT_PAUSES, 1);
+  if (v->v_config.log)
+    v->v_config.log(v->v_config.arg, STYX_LOG_WARN, "", "no new connections for a second", styx_err_text(err));
+  v->v_accept_again = v->v_sys->clock(v->v_sys->arg) + 1000000000u;
+  listeners_watch(v, EPOLL_CTL_MOD, 0);
+}
+
+static void accept_ready(struct styx_server *v, struct sx_listener *l) {
+  enum { AT_ONCE = 16 };
+  char peer[64];
+  for (int i = 0; i < AT_ONCE && !atomic_load_explicit(&v->v_draining, memory_order_relaxed); i++) {
+    int fd;
+    styx_err err = styx_accept(l->l_fd, &fd, peer, sizeof peer);
+    if (err == EAGAIN)
+      return;
+    if (err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS) {
+      accept_pause(v, err);
+      return;
+    }
+    if (!err)
+      sx_conn_new(sx_shard_next(v), fd, peer);
+  }
+}
+
+static uint64_t accept_timeout(struct sx_shard *h) {
+  struct styx_server *v = h->h_server;
+  if (h != v->v_shards || v->v_accept_again == UINT64_MAX)
+    return UINT64_MAX;
+  uint64_t now = v->v_sys->clock(v->v_sys->arg);
+  if (now < v->v_accept_again)
+    return v->v_accept_again - now;
+  v->v_accept_again = UINT64_MAX;
+  listeners_watch(v, EPOLL_CTL_MOD, EPOLLIN);
+  return UINT64_MAX;
+}
+
+/* ---- the step ---- */
+
+static void ready(struct sx_shard *h, const struct epoll_event *e) {
+  struct sx_conn *c = e->data.ptr;
+  if (!c)
+    h->h_server->v_sys->quiet(h->h_server->v_sys->arg, h->h_read_bell);
+  else if (c->c_kind == SX_LISTENER)
+    accept_ready(h->h_server, e->data.ptr);
+  else if (reads(c, e->events)) {
+    receive(c);
+    sx_conn_put(c);
+  }
+}
+
+/* One round: everything that is ready is read before the next wait. */
+void sx_read_step(struct sx_shard *h) {
+  struct epoll_event events[SX_EVENTS];
+  const struct sx_system *sys = h->h_server->v_sys;
+  int n = sys->poll(sys->arg, h->h_read_poller, events, SX_EVENTS, accept_timeout(h));
+  for (int i = 0; i < n; i++)
+    ready(h, &events[i]);
+}

@@ -1,0 +1,117 @@
+/* send.c: the send token, and the sending itself. */
+#include "server/pipeline.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- the token: at most one thread retires and sends for a connection ---- */
+
+/* Hand c to the reply thread; the token has just been taken for it. */
+static void list(struct sx_conn *c) {
+  sx_list_again(c);
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+  if (atomic_load_explicit(&c->c_shard->h_asleep, memory_order_seq_cst) &&
+      atomic_exchange_explicit(&c->c_shard->h_asleep, false, memory_order_seq_cst)) {
+    sx_count(&c->c_shard->h_server->v_stats, SX_N_RINGS, 1);
+    sys->ring(sys->arg, c->c_shard->h_send_bell);
+  }
+}
+
+void sx_list_again(struct sx_conn *c) {
+  struct sx_shard *h = c->c_shard;
+  struct sx_conn *first = atomic_load_explicit(&h->h_replies, memory_order_relaxed);
+  do
+    c->c_next = first;
+  /* release: c_next before c is seen; pairs with: the exchange in reply.c. seq_cst with h_asleep: see there. */
+  while (!atomic_compare_exchange_weak_explicit(&h->h_replies, &first, c, memory_order_seq_cst, memory_order_relaxed));
+}
+
+void sx_kick(struct sx_conn *c) {
+  uint32_t token = atomic_load_explicit(&c->c_token, memory_order_relaxed);
+  for (;;) {
+    uint32_t next = token == SX_IDLE || token == SX_BLOCKED ? SX_WRITING : SX_DIRTY;
+    /* DIRTY to DIRTY is exchanged too, not merely looked at: what we have published comes before what the holder sees when
+     * it releases. pairs with: sx_token_release */
+    if (atomic_compare_exchange_weak_explicit(&c->c_token, &token, next, memory_order_acq_rel, memory_order_relaxed))
+      break;
+  }
+  if (token == SX_IDLE || token == SX_BLOCKED)
+    list(c);
+}
+
+bool sx_token_release(struct sx_conn *c) {
+  uint32_t writing = SX_WRITING;
+  /* acq_rel: pairs with sx_kick: either it finds us gone, or we find DIRTY and look again */
+  if (atomic_compare_exchange_strong_explicit(&c->c_token, &writing, c->c_full ? SX_BLOCKED : SX_IDLE,
+                                              memory_order_acq_rel, memory_order_acquire))
+    return true;
+  atomic_store_explicit(&c->c_token, SX_WRITING, memory_order_relaxed);
+  return false;
+}
+
+/* ---- sending: holds the token, and no lock over the system call ---- */
+
+static int arm(struct sx_conn *c) {
+  struct sx_shard *h = c->c_shard;
+  const struct sx_system *sys = h->h_server->v_sys;
+  int op = c->c_armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  int err = -sys->watch(sys->arg, h->h_send_poller, op, c->c_fd, EPOLLOUT | EPOLLONESHOT, c);
+  c->c_armed |= err == 0;
+  return err;
+}
+
+/* The bytes stay where they are until styx_session_sent or hangup, and both are ours alone. */
+static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len) {
+  styx_span spans[SX_SPANS];
+  pthread_mutex_lock(&c->c_lock);
+  size_t n = c->c_leaving ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
+  pthread_mutex_unlock(&c->c_lock);
+  *len = 0;
+  for (size_t i = 0; i < n; i++) {
+    iov[i] = (struct iovec){.iov_base = spans[i].base, .iov_len = spans[i].len};
+    *len += spans[i].len;
+  }
+  return n;
+}
+
+static void sent(struct sx_conn *c, size_t len, size_t given) {
+  struct styx_server *v = c->c_shard->h_server;
+  const struct sx_system *sys = v->v_sys;
+  sx_count(&v->v_stats, SX_N_SENT_BYTES, len);
+  if (len < given)
+    sx_count(&v->v_stats, SX_N_SHORT_SENDS, 1);
+  pthread_mutex_lock(&c->c_lock);
+  styx_session_sent(c->c_session, len, sys->clock(sys->arg));
+  struct sx_found found = sx_dispatch(c);
+  sx_interest(c);
+  pthread_mutex_unlock(&c->c_lock);
+  sx_found_act(c, found);
+}
+
+static void failed(struct sx_conn *c, int err) {
+  pthread_mutex_lock(&c->c_lock);
+  sx_conn_leave(c, SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG, strerror(err));
+  pthread_mutex_unlock(&c->c_lock);
+}
+
+/* At most one round, so that connections take turns. */
+void sx_send(struct sx_conn *c) {
+  struct styx_server *v = c->c_shard->h_server;
+  struct iovec iov[SX_SPANS];
+  for (size_t round = 0, n, len; round < SX_ROUND_BYTES && !c->c_full && (n = gather(c, iov, &len)) > 0;) {
+    ssize_t got = v->v_sys->send(v->v_sys->arg, c->c_fd, iov, n);
+    sx_count(&v->v_stats, SX_N_SEND_CALLS, 1);
+    if (got >= 0) {
+      sent(c, (size_t)got, len);
+      round += (size_t)got;
+    } else if (got == -EAGAIN) {
+      sx_count(&v->v_stats, SX_N_BLOCKED, 1);
+      c->c_full = true;
+      int err = arm(c);
+      if (err) /* nobody would tell us when it takes more */
+        failed(c, err);
+    } else if (got != -EINTR) {
+      failed(c, (int)-got);
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/* system.c: the machine itself: Linux. */
+#include "server/system.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static ssize_t linux_recv(void *arg, int fd, void *buf, size_t len) {
+  (void)arg;
+  ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
+  return n < 0 ? -errno : n;
+}
+
+static ssize_t linux_send(void *arg, int fd, const struct iovec *iov, size_t n) {
+  (void)arg;
+  /* sendmsg only reads what iov points to */
+  struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
+  ssize_t sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent < 0 ? -errno : sent;
+}
+
+static int linux_shut(void *arg, int fd) {
+  (void)arg;
+  return shutdown(fd, SHUT_RDWR) ? -errno : 0;
+}
+
+static void linux_close(void *arg, int fd) {
+  (void)arg;
+  close(fd);
+}
+
+static int linux_poller(void *arg) {
+  (void)arg;
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+static int linux_watch(void *arg, int poller, int op, int fd, uint32_t events, void *ptr) {
+  (void)arg;
+  struct epoll_event e = {.events = events, .data.ptr = ptr};
+  return epoll_ctl(poller, op, fd, &e) ? -errno : 0;
+}
+
+static int linux_poll(void *arg, int poller, struct epoll_event *events, int n, uint64_t timeout_ns) {
+  (void)arg;
+  int ms = timeout_ns == UINT64_MAX         ? -1
+           : timeout_ns / 1000000 > INT_MAX ? INT_MAX
+                                            : (int)((timeout_ns + 999999) / 1000000);
+  int got = epoll_wait(poller, events, n, ms);
+  return got < 0 ? -errno : got;
+}
+
+static int linux_bell(void *arg) {
+  (void)arg;
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+static void linux_ring(void *arg, int bell) {
+  (void)arg;
+  eventfd_write(bell, 1);
+}
+
+static void linux_quiet(void *arg, int bell) {
+  (void)arg;
+  eventfd_t count;
+  eventfd_read(bell, &count);
+}
+
+static void linux_wait(void *arg, _Atomic uint32_t *word, uint32_t value) {
+  (void)arg;
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void linux_wake(void *arg, _Atomic uint32_t *word, int n) {
+  (void)arg;
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
+static uint64_t linux_clock(void *arg) {
+  (void)arg;
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+const struct sx_system sx_linux = {.recv = linux_recv,
+                                   .send = linux_send,
+                                   .shut = linux_shut,
+                                   .close = linux_close,
+                                   .poller = linux_poller,
+                                   .watch = linux_watch,
+                                   .poll = linux_poll,
+                                   .bell = linux_bell,
+                                   .ring = linux_ring,
+                                   .quiet = linux_quiet,
+                                   .wait = linux_wait,
+                                   .wake = linux_wake,
+                                   .clock = linux_clock};

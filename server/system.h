@@ -1,0 +1,37 @@
+/* server/system.h: everything that the stages ask of the machine, as a table, so that the simulation can stand in for it. */
+#ifndef SERVER_SYSTEM_H
+#define SERVER_SYSTEM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct sx_system {
+  /* As the calls they are named after, never blocking; the negative of an errno on failure. */
+  ssize_t (*recv)(void *arg, int fd, void *buf, size_t len);
+  ssize_t (*send)(void *arg, int fd, const struct iovec *iov, size_t n);
+  int (*shut)(void *arg, int fd);
+  void (*close)(void *arg, int fd);
+
+  /* Descriptor sets: each belongs to the one thread that polls it; anybody may change it and signal it. */
+  int (*poller)(void *arg);
+  int (*watch)(void *arg, int poller, int op, int fd, uint32_t events, void *ptr);
+  int (*poll)(void *arg, int poller, struct epoll_event *events, int n, uint64_t timeout_ns); /* UINT64_MAX: for ever */
+  int (*bell)(void *arg); /* a descriptor that ring makes readable and quiet makes silent */
+  void (*ring)(void *arg, int bell);
+  void (*quiet)(void *arg, int bell);
+
+  /* Sleep while *word is value; wake n who do. */
+  void (*wait)(void *arg, _Atomic uint32_t *word, uint32_t value);
+  void (*wake)(void *arg, _Atomic uint32_t *word, int n);
+
+  uint64_t (*clock)(void *arg); /* monotonic, ns */
+  void *arg;
+};
+
+extern const struct sx_system sx_linux;
+
+#endif
