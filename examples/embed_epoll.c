@@ -527,9 +527,12 @@ int embed_serve(const struct embed_config *config) {
   l->ready_end = &l->ready;
   l->now = clock_now();
   l->due = l->accept_again = NEVER;
-  l->hooks = (styx_hooks){
-      hook_wake,          hook_log, config->trace ? hook_trace : NULL, hook_cancel_fd_new, hook_cancel_fd_signal,
-      hook_cancel_fd_free};
+  l->hooks = (styx_hooks){.wake = hook_wake,
+                          .log = hook_log,
+                          .trace = config->trace ? hook_trace : NULL,
+                          .cancel_fd_new = hook_cancel_fd_new,
+                          .cancel_fd_signal = hook_cancel_fd_signal,
+                          .cancel_fd_free = hook_cancel_fd_free};
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);

@@ -1,6 +1,6 @@
 /* embed_epoll.h: serve filesystems to any number of connections from one thread and one epoll loop.
  *
- * This is what a program of yours would write around styx/session.h; take it and change it. styxd runs on it too. Every
+ * This is what a program of yours would write around styx/session.h; take it and change it. Every
  * operation of the filesystems runs on the thread that called embed_serve, so one that blocks holds up all clients:
  * answer later instead (styx_later), from whatever thread you like. */
 #ifndef EMBED_EPOLL_H

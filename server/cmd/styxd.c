@@ -1,7 +1,5 @@
-/* styxd.c: the file server, from the command line to its end. It serves on one thread, in the loop of examples/. */
+/* styxd.c: the file server, from the command line to its end. */
 #include "styxd.h"
-
-#include "embed_epoll.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What the loop's hooks get. */
 struct styxd {
   struct styxd_options options;
   struct styxd_listener *listeners;
+  size_t nlisteners;
   styx_export *exports;
   struct styxd_user user; /* who started it */
   const char *program;
@@ -40,34 +38,14 @@ static void settle_process(void) {
 
 static void ready(void *arg) {
   const struct styxd *d = arg;
-  styxd_print(&d->options, d->listeners, &d->user, d->program);
+  if (!d->options.once)
+    styxd_print(&d->options, d->listeners, d->nlisteners, &d->user, d->program);
+  styxd_notify("READY=1");
   if (d->options.ready_fd < 0)
     return;
   if (write(d->options.ready_fd, "\n", 1) != 1)
     styxd_log(NULL, STYX_LOG_WARN, "", "nobody reads from --ready-fd", "");
   close(d->options.ready_fd);
-}
-
-static int serve(struct styxd *d) {
-  int *fds = calloc(d->options.nlisten, sizeof *fds);
-  if (!fds)
-    return STYXD_FAILED;
-  for (size_t i = 0; i < d->options.nlisten; i++)
-    fds[i] = d->listeners[i].fd;
-  const struct embed_config config = {.exports = d->exports,
-                                      .nexports = d->options.nexports,
-                                      .listeners = fds,
-                                      .nlisteners = d->options.nlisten,
-                                      .limits = &d->options.limits,
-                                      .max_connections = d->options.max_connections,
-                                      .grace = d->options.grace,
-                                      .ready = ready,
-                                      .log = styxd_log,
-                                      .trace = d->options.trace ? styxd_log_message : NULL,
-                                      .arg = d};
-  int status = embed_serve(&config);
-  free(fds);
-  return status ? STYXD_FAILED : STYXD_OK;
 }
 
 /* Root binds and opens first, and serves as somebody who can do less. After a failure nothing is freed: requests that
@@ -76,14 +54,15 @@ static int start(struct styxd *d) {
   struct styxd_options *o = &d->options;
   int status = STYXD_FAILED;
   d->exports = calloc(o->nexports, sizeof *d->exports);
-  d->listeners = calloc(o->nlisten, sizeof *d->listeners);
+  d->listeners = calloc(o->nlisten + o->ninherited, sizeof *d->listeners);
   styxd_user_now(&d->user);
   if (!d->exports || !d->listeners || !styxd_exports_open(o->exports, o->nexports, d->user.name, d->exports) ||
-      !styxd_listen(o, d->listeners))
+      !styxd_listen(o, d->listeners, &d->nlisteners))
     return STYXD_FAILED;
-  if (styxd_user_become(o->runas, d->listeners, o->nlisten))
-    status = serve(d);
-  styxd_listen_close(d->listeners, o->nlisten);
+  const struct styxd_job job = {o, d->exports, d->listeners, d->nlisteners, ready, d};
+  if (styxd_user_become(o->runas, d->listeners, d->nlisteners))
+    status = styxd_serve(&job);
+  styxd_listen_close(d->listeners, d->nlisteners);
   if (status == STYXD_OK)
     styxd_exports_close(o->exports, o->nexports);
   styxd_log_end();
@@ -103,7 +82,9 @@ int main(int argc, char **argv) {
       printf("styxd %s\n", STYX_VERSION);
     return STYXD_OK;
   }
-  if (!styxd_listen_allowed(&d.options))
+  if (!styxd_inherit(&d.options))
+    return STYXD_FAILED;
+  if (!styxd_listen_default(&d.options) || !styxd_listen_allowed(&d.options))
     return STYXD_USAGE;
   styxd_log_level(d.options.log_level);
   return start(&d);

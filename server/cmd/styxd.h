@@ -1,4 +1,4 @@
-/* styxd.h: what the files of styxd share. It runs on one thread. */
+/* styxd.h: what the files of styxd share. Only the log is used by many threads. */
 #ifndef STYXD_H
 #define STYXD_H
 
@@ -20,18 +20,29 @@ struct styxd_export {
   void *fs; /* styx_hostfs or styx_memfs, once opened */
 };
 
+/* A socket that somebody else has made and handed over. */
+struct styxd_inherited {
+  int fd;
+  bool connected; /* else it listens */
+  styx_addr addr; /* ours; the name of an abstract Unix socket begins with '@' */
+  char peer[512]; /* of a connection */
+};
+
 struct styxd_options {
   styx_addr *listen;
   size_t nlisten;
   struct styxd_export *exports;
   size_t nexports;
+  struct styxd_inherited *inherited;
+  size_t ninherited;
   styx_limits limits;
-  size_t max_connections;
-  uint64_t grace; /* ns */
+  uint32_t workers, readers, spare, run_quota, max_connections; /* as in styx_server_config: 0 for its default */
+  uint64_t grace;                                               /* ns */
   styx_level log_level;
   const char *runas; /* NULL: not given */
   int ready_fd;      /* -1: none */
-  bool no_auth, trace, help, version;
+  bool no_auth, trace, inetd, help, version;
+  bool once; /* nothing listens: the end of the last connection is ours */
 };
 
 /* Fill o from the command line; false when that is wrong, which has been said on stderr. Allocates lists that live as
@@ -60,17 +71,26 @@ void styxd_exports_close(struct styxd_export *exports, size_t n);
 struct styxd_listener {
   styx_addr addr;
   int fd;
-  dev_t dev; /* of a Unix socket, to know it again */
+  dev_t dev; /* of a Unix socket that we have made, to know it again; else 0 */
   ino_t ino;
+  bool given; /* the server closes it */
 };
 
-/* Where to listen when nothing is said: design.md 6. */
-bool styxd_listen_default(const struct styxd_export *exports, size_t n, styx_addr *out);
+/* Where to listen when nothing is said and nothing inherited: design.md 6. */
+bool styxd_listen_default(struct styxd_options *o);
 /* False if somebody who has not shown who he is could write; said. */
 bool styxd_listen_allowed(const struct styxd_options *o);
-bool styxd_listen(const struct styxd_options *o, struct styxd_listener *out);
-/* Closes, and removes Unix sockets that are still ours. */
+/* What listens: -l, then what was inherited. Fills out, which has room for nlisten + ninherited, and n. */
+bool styxd_listen(const struct styxd_options *o, struct styxd_listener *out, size_t *n);
+/* Closes what the server does not, and removes Unix sockets that are still ours. */
 void styxd_listen_close(struct styxd_listener *listeners, size_t n);
+
+/* ---- sockets of others: styxd_activate.c ---- */
+
+/* Fill o->inherited from LISTEN_FDS and for --inetd. False when that goes wrong, which has been said. */
+bool styxd_inherit(struct styxd_options *o);
+/* Tell the service manager, if one listens at NOTIFY_SOCKET. */
+void styxd_notify(const char *state);
 
 /* ---- who runs: styxd_user.c ---- */
 
@@ -86,13 +106,28 @@ bool styxd_user_become(const char *runas, const struct styxd_listener *listeners
 
 /* ---- instructions on stdout: styxd_print.c ---- */
 
-void styxd_print(const struct styxd_options *o, const struct styxd_listener *listeners, const struct styxd_user *user,
-                 const char *program);
+void styxd_print(const struct styxd_options *o, const struct styxd_listener *listeners, size_t n,
+                 const struct styxd_user *user, const char *program);
+
+/* ---- serving: styxd_serve.c ---- */
+
+struct styxd_job {
+  const struct styxd_options *options;
+  const styx_export *exports;
+  struct styxd_listener *listeners;
+  size_t nlisteners;
+  void (*ready)(void *arg); /* the first client can come */
+  void *arg;
+};
+
+/* Serve until a signal, or for once until the last connection ends; the exit status. After a failure requests may be stuck
+ * in the exports: then all that is left to do is to exit. */
+int styxd_serve(const struct styxd_job *job);
 
 /* ---- log: styxd_log.c ---- */
 
 void styxd_log_level(styx_level most);
-/* One logfmt line on stderr; at most 10 a second about one peer, then their number. */
+/* Any thread. One logfmt line on stderr; at most 10 a second about one peer, then their number. */
 void styxd_log(void *arg, styx_level level, const char *peer, const char *what, const char *detail);
 void styxd_log_end(void); /* the numbers that are still to be said */
 void styxd_log_message(void *arg, const char *peer, bool out, const styx_msg *msg);

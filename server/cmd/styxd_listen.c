@@ -25,20 +25,27 @@ static const char *private_dir(void) {
   return NULL;
 }
 
-bool styxd_listen_default(const struct styxd_export *exports, size_t n, styx_addr *out) {
+bool styxd_listen_default(struct styxd_options *o) {
   char text[512] = "tcp!127.0.0.1!5640";
   const char *why = NULL, *runtime = getenv("XDG_RUNTIME_DIR"), *dir;
   bool directories = false;
-  for (size_t i = 0; i < n; i++)
-    directories |= exports[i].path != NULL;
+  if (o->nlisten + o->ninherited > 0)
+    return true;
+  for (size_t i = 0; i < o->nexports; i++)
+    directories |= o->exports[i].path != NULL;
   if (directories) {
     dir = runtime && *runtime == '/' ? runtime : geteuid() == 0 ? "/run" : private_dir();
     if (!dir)
       return false;
     snprintf(text, sizeof text, "unix!%s/styxd", dir);
   }
-  if (!styx_addr_parse(out, text, &why))
+  o->listen = calloc(1, sizeof *o->listen);
+  if (!o->listen)
+    return false;
+  if (!styx_addr_parse(o->listen, text, &why)) {
+    o->nlisten = 1;
     return true;
+  }
   styxd_complain("%s: %s; choose an address with -l", text, why);
   return false;
 }
@@ -47,21 +54,28 @@ static bool is_loopback(const styx_addr *a) {
   return strncmp(a->host, "127.", 4) == 0 || strcmp(a->host, "::1") == 0 || strcmp(a->host, "localhost") == 0;
 }
 
-bool styxd_listen_allowed(const struct styxd_options *o) {
+static bool allowed_at(const struct styxd_options *o, const styx_addr *addr) {
   char text[512];
-  for (size_t i = 0; i < o->nlisten && !o->no_auth; i++)
-    for (size_t j = 0; j < o->nexports && o->listen[i].net == STYX_NET_TCP; j++) {
-      const struct styxd_export *e = &o->exports[j];
-      if (e->readonly || (!e->path && is_loopback(&o->listen[i])))
-        continue;
-      styx_addr_print(text, sizeof text, &o->listen[i]);
-      styxd_complain(
-          "%s could be written by anybody who reaches %s: %slisten on a Unix socket (-l unix!PATH), or accept "
-          "that with --no-auth",
-          e->path ? e->path : e->name, text, e->path ? "export it read-only (,ro), " : "");
-      return false;
-    }
+  for (size_t j = 0; j < o->nexports && addr->net == STYX_NET_TCP; j++) {
+    const struct styxd_export *e = &o->exports[j];
+    if (e->readonly || (!e->path && is_loopback(addr)))
+      continue;
+    styx_addr_print(text, sizeof text, addr);
+    styxd_complain("%s could be written by anybody who reaches %s: %slisten on a Unix socket (-l unix!PATH), or accept "
+                   "that with --no-auth",
+                   e->path ? e->path : e->name, text, e->path ? "export it read-only (,ro), " : "");
+    return false;
+  }
   return true;
+}
+
+bool styxd_listen_allowed(const struct styxd_options *o) {
+  bool ok = true;
+  for (size_t i = 0; i < o->nlisten && ok && !o->no_auth; i++)
+    ok = allowed_at(o, &o->listen[i]);
+  for (size_t i = 0; i < o->ninherited && ok && !o->no_auth; i++)
+    ok = allowed_at(o, &o->inherited[i].addr);
+  return ok;
 }
 
 static const char *advice(styx_err err) {
@@ -96,12 +110,15 @@ static bool listen_on(const styx_addr *addr, struct styxd_listener *out) {
   return true;
 }
 
-bool styxd_listen(const struct styxd_options *o, struct styxd_listener *out) {
-  for (size_t i = 0; i < o->nlisten; i++)
-    if (!listen_on(&o->listen[i], &out[i])) {
-      styxd_listen_close(out, i);
+bool styxd_listen(const struct styxd_options *o, struct styxd_listener *out, size_t *n) {
+  for (*n = 0; *n < o->nlisten; ++*n)
+    if (!listen_on(&o->listen[*n], &out[*n])) {
+      styxd_listen_close(out, *n);
       return false;
     }
+  for (size_t i = 0; i < o->ninherited; i++)
+    if (!o->inherited[i].connected)
+      out[(*n)++] = (struct styxd_listener){.addr = o->inherited[i].addr, .fd = o->inherited[i].fd};
   return true;
 }
 
@@ -109,9 +126,9 @@ void styxd_listen_close(struct styxd_listener *listeners, size_t n) {
   for (size_t i = 0; i < n; i++) {
     const struct styxd_listener *l = &listeners[i];
     struct stat st;
-    if (l->addr.net == STYX_NET_UNIX && lstat(l->addr.path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino &&
-        unlink(l->addr.path))
+    if (l->ino && lstat(l->addr.path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino && unlink(l->addr.path))
       styxd_log(NULL, STYX_LOG_DEBUG, "", "the socket stays behind", strerror(errno));
-    close(l->fd);
+    if (!l->given)
+      close(l->fd);
   }
 }

@@ -1,6 +1,7 @@
-/* styxd_log.c: one logfmt line on stderr for each event, and never a flood about one peer. */
+/* styxd_log.c: any thread's; one logfmt line on stderr for each event, and never a flood about one peer. */
 #include "styxd.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -15,9 +16,10 @@ struct allowance {
 };
 
 static struct {
-  styx_level most;
-  struct allowance peers[PEERS];
-} state = {.most = STYX_LOG_INFO};
+  styx_level most; /* immutable while threads run */
+  pthread_mutex_t lock;
+  struct allowance peers[PEERS]; /* lock */
+} state = {.most = STYX_LOG_INFO, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -87,16 +89,20 @@ void styxd_log(void *arg, styx_level level, const char *peer, const char *what, 
   if (level > state.most)
     return;
   clock_gettime(CLOCK_MONOTONIC, &now);
+  pthread_mutex_lock(&state.lock);
   struct allowance *a = allowance_of(peer, now.tv_sec);
   if (*peer && ++a->said > PER_SECOND)
     a->left_out++;
   else
     write_line(level, peer, what, detail);
+  pthread_mutex_unlock(&state.lock);
 }
 
 void styxd_log_end(void) {
+  pthread_mutex_lock(&state.lock);
   for (size_t i = 0; i < PEERS; i++)
     say_left_out(&state.peers[i]);
+  pthread_mutex_unlock(&state.lock);
 }
 
 void styxd_log_message(void *arg, const char *peer, bool out, const styx_msg *msg) {

@@ -1,8 +1,6 @@
 /* styxd_options.c: the command line. Each row of limits.def is a flag. */
 #include "styxd.h"
 
-#include "embed_epoll.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,6 +18,10 @@ enum {
   LOG_LEVEL,
   TRACE,
   GRACE,
+  INETD,
+  READERS,
+  SPARE,
+  RUN_QUOTA,
   MAX_CONNECTIONS,
   LIMITS, /* and on, one for each row */
 #define STYX_LIMIT(field, flag, default_, unit, help) LIMIT_##field,
@@ -37,6 +39,12 @@ static const struct option long_options[] = {
     {"log-level", required_argument, NULL, LOG_LEVEL},
     {"trace", no_argument, NULL, TRACE},
     {"grace", required_argument, NULL, GRACE},
+    {"inetd", no_argument, NULL, INETD},
+    {"workers", required_argument, NULL, 'w'},
+    {"nwthreads", required_argument, NULL, 'w'}, /* diod's word */
+    {"readers", required_argument, NULL, READERS},
+    {"spare", required_argument, NULL, SPARE},
+    {"run-quota", required_argument, NULL, RUN_QUOTA},
     {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -68,6 +76,23 @@ static const struct {
     {"max-requests", 1, 65535},          {"max-fids", 1, UINT32_MAX},
     {"max-name", 1, UINT16_MAX},
 };
+
+/* Numbers of the server, which are no limits of a connection. Two spares at least, since one is kept for what must run. */
+static const struct count {
+  int option;
+  const char *flag;
+  size_t offset;
+  uint32_t least, most;
+} counts[] = {
+    {'w', "workers", offsetof(struct styxd_options, workers), 1, 4096},
+    {READERS, "readers", offsetof(struct styxd_options, readers), 1, 256},
+    {SPARE, "spare", offsetof(struct styxd_options, spare), 2, 65536},
+    {RUN_QUOTA, "run-quota", offsetof(struct styxd_options, run_quota), 1, 65535},
+    {MAX_CONNECTIONS, "max-connections", offsetof(struct styxd_options, max_connections), 1, 1000000},
+};
+
+/* The worker queue has room for the quota of every connection. */
+enum { DEFAULT_RUN_QUOTA = 32, DEFAULT_CONNECTIONS = 4096, QUEUE_MOST = 1 << 26 };
 
 void styxd_complain(const char *fmt, ...) {
   va_list args;
@@ -165,13 +190,33 @@ static bool set_ready_fd(struct styxd_options *o, const char *text) {
   return true;
 }
 
-static bool set_max_connections(struct styxd_options *o, const char *text) {
+static const struct count *count_of(int option) {
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    if (counts[i].option == option)
+      return &counts[i];
+  return NULL;
+}
+
+static bool set_count(struct styxd_options *o, const struct count *count, const char *text) {
   uint64_t n = 0;
-  const char *wrong = styxd_parse_count(text, &n);
-  if (!wrong && (n == 0 || n > INT32_MAX))
-    wrong = "is not between 1 and 2147483647";
-  o->max_connections = (size_t)n;
-  return wrong_value("max-connections", text, wrong);
+  if (!wrong_value(count->flag, text, styxd_parse_count(text, &n)))
+    return false;
+  if (n < count->least || n > count->most) {
+    styxd_complain("--%s: %s is not between %u and %u", count->flag, text, count->least, count->most);
+    return false;
+  }
+  *(uint32_t *)(void *)((char *)o + count->offset) = (uint32_t)n;
+  return true;
+}
+
+static bool queue_fits(const struct styxd_options *o) {
+  uint64_t quota = o->run_quota ? o->run_quota : DEFAULT_RUN_QUOTA;
+  uint64_t connections = o->max_connections ? o->max_connections : DEFAULT_CONNECTIONS;
+  if (quota * connections <= QUEUE_MOST)
+    return true;
+  styxd_complain("--max-connections %llu times --run-quota %llu is too much: at most %d",
+                 (unsigned long long)connections, (unsigned long long)quota, QUEUE_MOST);
+  return false;
 }
 
 static bool set_runas(struct styxd_options *o, const char *text) {
@@ -216,13 +261,15 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return o->trace = true;
   case GRACE:
     return wrong_value("grace", optarg, styxd_parse_seconds(optarg, &o->grace));
-  case MAX_CONNECTIONS:
-    return set_max_connections(o, optarg);
+  case INETD:
+    return o->inetd = true;
   case 'h':
     return o->help = true;
   case 'V':
     return o->version = true;
   default:
+    if (count_of(c))
+      return set_count(o, count_of(c), optarg);
     return c > LIMITS && c <= LIMITS + NLIMITS ? set_limit(o, &limits[c - LIMITS - 1], optarg)
                                                : option_unknown(c, argv);
   }
@@ -230,26 +277,17 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
 
 bool styxd_options_parse(struct styxd_options *o, int argc, char **argv) {
   int c;
-  *o = (struct styxd_options){.limits = styx_limits_default(),
-                              .max_connections = EMBED_CONNECTIONS,
-                              .grace = EMBED_GRACE,
-                              .log_level = STYX_LOG_INFO,
-                              .ready_fd = -1};
+  *o = (struct styxd_options){
+      .limits = styx_limits_default(), .grace = 5000000000u, .log_level = STYX_LOG_INFO, .ready_fd = -1};
   opterr = 0;
-  while ((c = getopt_long(argc, argv, "+:l:e:m:hV", long_options, NULL)) != -1)
+  while ((c = getopt_long(argc, argv, "+:l:e:m:w:hV", long_options, NULL)) != -1)
     if (!take_option(o, c, argc, argv))
       return false;
   if (optind < argc) {
     styxd_complain("\"%s\" belongs to no option; a directory is exported by -e %s", argv[optind], argv[optind]);
     return false;
   }
-  if (o->nexports == 0 && !add_export(o, "mem", "mem", styxd_parse_mem))
-    return false;
-  if (o->nlisten > 0 || o->help || o->version)
-    return true;
-  o->listen = calloc(1, sizeof *o->listen);
-  o->nlisten = 1;
-  return o->listen && styxd_listen_default(o->exports, o->nexports, o->listen);
+  return queue_fits(o) && (o->nexports > 0 || add_export(o, "mem", "mem", styxd_parse_mem));
 }
 
 static void print_limit(const struct limit *l) {
@@ -282,7 +320,12 @@ void styxd_usage(void) {
         "      --log-level LEVEL        error, warn, info or debug (info)\n"
         "      --trace                  one line on stderr for each message\n"
         "      --grace SECONDS          that SIGTERM gives to outstanding requests (5)\n"
-        "      --max-connections N      at once (1024)\n"
+        "      --inetd                  serve the connection on standard input, and end with it\n"
+        "  -w, --workers N              threads that run requests (twice the processors, at least 4)\n"
+        "      --readers N              threads that receive, each with one that sends (1)\n"
+        "      --spare N                most threads for requests that block; 2 or more (64)\n"
+        "      --run-quota N            requests of one connection that may stand in the workers' queue (32)\n"
+        "      --max-connections N      at once (4096)\n"
         "      --help, --version\n"
         "\n"
         "Limits, of each connection (-m is --msize; sizes take K, M and G):\n",

@@ -114,11 +114,16 @@ static void print_styx(const struct target *t, const char *aname, const char *pr
   fputs(" ls /\n", stdout);
 }
 
-void styxd_print(const struct styxd_options *o, const struct styxd_listener *listeners, const struct styxd_user *user,
-                 const char *program) {
+/* An abstract Unix socket cannot be named to them. */
+static bool can_be_named(const struct styxd_listener *l) {
+  return l->addr.net == STYX_NET_TCP || (*l->addr.path && *l->addr.path != '@');
+}
+
+void styxd_print(const struct styxd_options *o, const struct styxd_listener *listeners, size_t n,
+                 const struct styxd_user *user, const char *program) {
   char text[512];
   struct target target;
-  for (size_t i = 0; i < o->nlisten; i++) {
+  for (size_t i = 0; i < n; i++) {
     styx_addr_print(text, sizeof text, &listeners[i].addr);
     printf("styxd: listening on %s\n", text);
   }
@@ -126,7 +131,9 @@ void styxd_print(const struct styxd_options *o, const struct styxd_listener *lis
     const struct styxd_export *e = &o->exports[i];
     printf("styxd: export %s%s%s%s%s\n", e->name ? e->name : "", e->name && e->path ? ": " : "", e->path ? e->path : "",
            e->path ? "" : ": files in memory", e->readonly ? ", read-only" : "");
-    for (size_t j = 0; j < o->nlisten; j++) {
+    for (size_t j = 0; j < n; j++) {
+      if (!can_be_named(&listeners[j]))
+        continue;
       target_of(&listeners[j], &target);
       print_mount(o, &target, user, aname_of(o, i));
       print_styx(&target, aname_of(o, i), program);

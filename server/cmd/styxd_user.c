@@ -19,7 +19,7 @@ void styxd_user_now(struct styxd_user *out) {
 
 static bool give_sockets(uid_t uid, const struct styxd_listener *listeners, size_t n) {
   for (size_t i = 0; i < n; i++)
-    if (listeners[i].addr.net == STYX_NET_UNIX && lchown(listeners[i].addr.path, uid, (gid_t)-1)) {
+    if (listeners[i].ino && lchown(listeners[i].addr.path, uid, (gid_t)-1)) {
       styxd_complain("--runas: cannot hand over %s: %s", listeners[i].addr.path, strerror(errno));
       return false;
     }
