@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# mutants: does the simulation see? Each fault of test/sim/mutants.def is put into a copy of lib/session, and the simulation
-# must find it. A fault whose line is no longer there is a failure too.
+# mutants: do the simulations see? Each fault of test/sim/mutants.def is put into a copy of the session for sim, each of
+# test/sim/stages.def into a copy of the session and the server for sim_stages, and they must find it. A fault whose line is
+# no longer there is a failure too.
 #
 #   mutants.sh [NAME...]      all of them, or those named
 #   CC=cc MUTANT_SEEDS=20000  the compiler, and how many schedules it may take
 set -euo pipefail
+shopt -s extglob
 cd "$(dirname "$0")/.."
 cc=${CC:-cc}
 seeds=${MUTANT_SEEDS:-20000}
@@ -12,20 +14,32 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-mkdir -p "$work/include/styx" "$work/obj" "$work/tree"
-cp -r lib test "$work/tree"
+mkdir -p "$work/include/styx"
 cp lib/base/*.def lib/wire/*.def "$work/include/styx"
-flags=(-std=c17 -D_GNU_SOURCE -O1 -g0 -w -I"$work/include" -I"$work/tree/lib/include" -I"$work/tree/lib" -I"$work/tree/test/sim")
+cp -r lib server test "$work" # whoever edits meanwhile changes nothing
+cd "$work"
 
-compile() { nice "$cc" "${flags[@]}" -c "$work/tree/$1" -o "$2"; }
-object() { echo "$work/obj/${1//\//_}.o"; }
-link() { nice "$cc" "$work"/obj/*.o -o "$work/sim"; }
+# Of the simulation at hand: its name, its table, its sources, a copy of them, and those that yield.
+program='' table='' tree='' sources=() yielding=''
+
+flags() {
+  echo -std=c17 -D_GNU_SOURCE -O1 -g0 -w "-I$work/include" "-I$tree/lib/include" "-I$tree/lib" "-I$tree" "-I$tree/test/sim"
+  # shellcheck disable=SC2254 # a pattern
+  case $1 in $yielding) echo -include "$tree/test/sim/yield.h" ;; esac
+  case $1 in server/stats*) echo -DSTAGE_LOCKS_ONLY ;; esac
+}
+object() { echo "$tree/obj/${1//\//_}.o"; }
+compile() {
+  # shellcheck disable=SC2046 # words
+  nice "$cc" $(flags "$1") -c "$tree/$1" -o "$(object "$1")"
+}
+link() { nice "$cc" "$tree"/obj/*.o -lpthread -o "$tree/$program"; }
 
 # The schedule at which the simulation found something, or why it did not. A crash says its seed, a violation its number.
 run_sim() {
   local status=0 nth
-  timeout 300 "$work/sim" --seeds "$seeds" >"$work/out" 2>&1 || status=$?
-  nth=$(sed -nE 's/^sim: VIOLATION in schedule ([0-9]+).*/\1/p; s/^sim: seed ([0-9]+);.*/\1/p' "$work/out" | head -n 1)
+  timeout 300 "$tree/$program" --seeds "$seeds" >"$work/out" 2>&1 || status=$?
+  nth=$(sed -nE 's/^[a-z_]+: VIOLATION in schedule ([0-9]+).*/\1/p; s/^[a-z_]+: seed ([0-9]+);.*/\1/p' "$work/out" | head -n 1)
   case $status in
     0) echo "not found in $seeds schedules" && return 1 ;;
     2) echo "the simulation did not start: $(tail -n 1 "$work/out")" && return 1 ;;
@@ -59,37 +73,60 @@ mutant() { # NAME FILE OLD NEW
     count 1 "mutant $name: this line must be in $file exactly once: $3"
     return
   fi
-  cp "$work/mutated.c" "$work/tree/$file"
-  if compile "$file" "$(object "$file")" && link; then
+  cp "$work/mutated.c" "$tree/$file"
+  if compile "$file" && link; then
     said=$(run_sim) || status=1
     count "$status" "mutant $name $said"
   else
     count 1 "mutant $name does not compile"
   fi
-  cp "$file" "$work/tree/$file"
-  compile "$file" "$(object "$file")"
+  cp "$file" "$tree/$file"
+  compile "$file"
 }
 
-for source in lib/base/*.c lib/wire/*.c lib/session/*.c test/sim/*.c; do
-  compile "$source" "$(object "$source")"
-done
-link
-if said=$(run_sim); then
-  count 1 "the simulation without a mutant: $said"
-  tail -n 40 "$work/out"
-else
-  count 0 "the simulation without a mutant: $said"
-fi
+build() {
+  tree=$work/$program
+  mkdir -p "$tree/obj"
+  cp -r lib server test "$tree"
+  for source in "${sources[@]}"; do compile "$source"; done
+  link
+}
 
-name='' file='' old=''
-while IFS= read -r line; do
-  case $line in
-    '#'* | '') ;;
-    '- '*) old=${line#- } ;;
-    '+ '*) if (($# == 0)) || [[ " $* " == *" $name "* ]]; then mutant "$name" "$file" "$old" "${line#+ }"; fi ;;
-    lib/*) file=$line ;;
-    *) name=${line%%:*} ;;
-  esac
-done <test/sim/mutants.def
+without_mutant() {
+  local said
+  if said=$(run_sim); then
+    count 1 "$program without a mutant: $said"
+    tail -n 40 "$work/out"
+  else
+    count 0 "$program without a mutant: $said"
+  fi
+}
+
+# All mutants of the table, or those named in the arguments.
+every_mutant() {
+  local name='' file='' old='' line
+  while IFS= read -r line; do
+    case $line in
+      '#'* | '') ;;
+      '- '*) old=${line#- } ;;
+      '+ '*) if (($# == 0)) || [[ " $* " == *" $name "* ]]; then mutant "$name" "$file" "$old" "${line#+ }"; fi ;;
+      lib/* | server/*) file=$line ;;
+      *) name=${line%%:*} ;;
+    esac
+  done <"$table"
+}
+
+program=sim table=test/sim/mutants.def yielding=''
+sources=(lib/base/*.c lib/wire/*.c lib/session/*.c test/sim/sim*.c)
+build
+without_mutant
+every_mutant "$@"
+
+program=sim_stages table=test/sim/stages.def yielding='@(server|lib/session)/*.c'
+sources=(lib/base/*.c lib/wire/*.c lib/session/*.c server/*.c test/sim/stages*.c test/sim/sim_!(conn).c)
+build
+without_mutant
+every_mutant "$@"
+
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

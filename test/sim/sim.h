@@ -66,6 +66,7 @@ struct node {
   bool alive, dir, readonly;
   uint32_t entries;
   int nullhandles, handles, calls; /* now */
+  int inside;                      /* operations that have not returned */
   int handles_ever;
   styx_err close_err;
   bool closed;
@@ -74,7 +75,7 @@ struct node {
 struct handle {
   struct node *node;
   bool open, reading;
-  int calls;
+  int calls, inside;
 };
 
 enum cancel_mode { CB_NONE, CB_NOTIFY, CB_ANSWER };
@@ -90,6 +91,8 @@ struct call {
   struct handle *handle;
   enum cancel_mode cb;
   bool armed, cb_started, pending, answered;
+  bool owned;     /* threads: somebody has taken the answer upon itself, as behind a lock of the filesystem's */
+  bool published; /* the reply call has returned */
   uint64_t offset;
   uint32_t count, flags;
   const uint8_t *data;
@@ -130,6 +133,7 @@ struct conn {
   struct guess guess[NFID];
   bool versioned;
   uint32_t msize;
+  int inside; /* operations that have not returned */
   int interrupted, opened, ropened, removed, rremoved, seconds, close_errors, rclunk_errors, refs;
 };
 
@@ -138,7 +142,9 @@ struct sim {
   jmp_buf out;
   const char *phase;
   bool tracing, live_trace, quiet; /* quiet: no steps inside handlers */
-  int steps, depth;
+  bool threads;                    /* between a decision and the call that tells it, other threads run */
+  bool draining;                   /* the server is shutting down */
+  int steps, depth, inside;
   char why[512];
 
   /* the dice of this seed */
@@ -164,12 +170,25 @@ struct sim {
   uint64_t replies, errors, flushes, silent, checks;
 };
 
-/* sim.c */
+/* sim_run.c: what every program has that plays schedules */
+struct sim_program {
+  const char *name;
+  uint64_t seeds; /* by default */
+  int steps;
+  void (*play)(struct sim *w); /* one schedule */
+};
+int sim_run(const struct sim_program *p, int argc, char **argv);
 uint32_t sim_roll(struct sim *w, uint32_t n); /* 0 .. n-1 */
 bool sim_chance(struct sim *w, int percent);
-void sim_nest(struct sim *w); /* other things happen meanwhile */
+void sim_throw_client_dice(struct sim *w);
 void sim_note(struct sim *w, const char *fmt, ...) STYX_PRINTF(2, 3);
 _Noreturn void sim_fail(struct sim *w, const char *fmt, ...) STYX_PRINTF(2, 3);
+_Noreturn void sim_full(struct sim *w); /* a table of the simulation's own is full: the schedule ends here */
+
+/* the program itself: sim.c or stages.c */
+void sim_nest(struct sim *w);                     /* other things happen meanwhile */
+void sim_hold(struct sim *w, bool must);          /* code of the filesystem blocks, perhaps */
+_Noreturn void sim_leave(struct sim *w, int how); /* back to sim_run: longjmp(w->out, how) */
 
 /* sim_conn.c */
 void sim_learn_session_size(void); /* once */
@@ -191,6 +210,9 @@ void sim_settle_all(struct conn *c); /* everything that can happen without the c
 extern const char *const sim_op_names[STYX_NOPS];
 void sim_fs_init(struct sim *w);
 void sim_call_begin(struct sim *w, struct call *c);
+/* An operation is called, and returns: those with one serial key never at once. */
+void sim_enter(struct sim *w, struct conn *conn, struct node *node, struct handle *handle);
+void sim_return(struct sim *w, struct conn *conn, struct node *node, struct handle *handle);
 void sim_fs_check_told(struct sim *w, const struct conn *c); /* whoever was cancelled has been told */
 struct node *sim_node_of(struct sim *w, styx_qid qid);
 bool sim_fs_detachable(const struct sim *w, uint8_t type);
@@ -221,6 +243,7 @@ struct model_fid *sim_model_fid(struct conn *c, uint32_t fid);
 void sim_replay(struct conn *c); /* what is settled, up to the first that is not */
 
 /* sim_oracle.c */
+void sim_take_replies(struct conn *c); /* whole messages in rx */
 void sim_oracle_reply(struct conn *c, const styx_msg *m, size_t len);
 void sim_oracle_prompt(struct conn *c); /* everything fed and drained: no Rflush may be late */
 void sim_oracle_quiet(struct conn *c);  /* nothing is outstanding anywhere */

@@ -13,7 +13,7 @@ static styx_qid qid_of(const struct sim *w, const struct node *n) {
 
 static struct node *node_new(struct sim *w, struct conn *conn, uint32_t id, uint32_t element, bool dir) {
   if (w->nnodes == MAXNODE)
-    longjmp(w->out, 2);
+    sim_full(w);
   struct node *n = &w->nodes[w->nnodes++];
   *n = (struct node){.conn = conn, .gen = conn->gen, .id = id, .element = element, .alive = true, .dir = dir};
   n->entries = (uint32_t)w->nnodes % 13;
@@ -58,7 +58,7 @@ static void sim_call_over(struct call *c, enum fs_outcome outcome) {
 static void released(void *arg) { --*(int *)arg; }
 
 static styx_answer answer_read(struct call *c) {
-  static uint8_t bytes[4096];
+  uint8_t bytes[4096];
   struct sim *w = c->w;
   uint32_t id = c->creq ? c->creq->id : 0;
   uint32_t len = sim_roll(w, (c->count < 4000 ? c->count : 4000) + 1);
@@ -188,9 +188,8 @@ static void check_arguments(struct call *c) {
       sim_fail(c->w, "the data of request %u changed before its answer", (unsigned)c->creq->id);
 }
 
-static styx_answer answer(struct call *c) {
+static styx_answer decide(struct call *c) {
   struct sim *w = c->w;
-  check_arguments(c);
   bool cancelled = styx_req_cancelled(c->req);
   if (sim_chance(w, cancelled ? 50 : 1)) {
     sim_call_over(c, FS_INTERRUPTED);
@@ -202,6 +201,13 @@ static styx_answer answer(struct call *c) {
   if (sim_chance(w, 50))
     return styx_reply_error_text(c->req, EIO, "Input/output error");
   return styx_reply_error(c->req, EIO);
+}
+
+static styx_answer answer(struct call *c) {
+  check_arguments(c);
+  styx_answer a = decide(c);
+  c->published = true;
+  return a;
 }
 
 static void unlist(struct sim *w, const struct call *c) {
@@ -222,8 +228,9 @@ static bool disarm(struct call *c) {
 
 void sim_fs_answer(struct sim *w, struct call *c) {
   unlist(w, c);
-  if (c->cb == CB_ANSWER && !disarm(c))
-    return; /* the callback owns the answer */
+  c->owned = true;
+  if (c->cb == CB_ANSWER && !disarm(c) && !w->threads)
+    return; /* the callback owns the answer; with threads it saw that we do */
   (void)answer(c);
 }
 
@@ -235,20 +242,26 @@ static void on_cancel(styx_req *req, void *arg) {
   sim_note(w, "c%d   %s: cancel callback", c->conn->index, sim_op_names[c->op]);
   if (c->cb_started || !c->armed)
     sim_fail(w, "a cancel callback %s", c->cb_started ? "started twice" : "started after it was disarmed");
-  if (c->answered || req != c->req)
+  if ((w->threads ? c->published : c->answered) || req != c->req)
     sim_fail(w, "a cancel callback started after the answer");
   c->cb_started = true;
+  bool ours = c->cb == CB_ANSWER && !c->owned;
+  if (w->threads && ours) { /* from here on nobody else touches the request */
+    c->owned = true;
+    unlist(w, c);
+  }
   if (!styx_req_cancelled(req))
     sim_fail(w, "a cancel callback runs although nobody cancelled");
   sim_nest(w);
   if (!styx_req_cancelled(req))
     sim_fail(w, "a cancelled request is no longer cancelled");
-  if (c->cb == CB_ANSWER) {
+  if (ours) {
     unlist(w, c);
     if (sim_chance(w, 60)) {
       check_arguments(c);
       sim_call_over(c, FS_INTERRUPTED);
       (void)styx_reply_interrupted(req);
+      c->published = true;
     } else {
       (void)answer(c);
     }
@@ -303,7 +316,7 @@ static styx_answer answer_wrongly(struct call *c) {
 }
 
 /* What is served at last; other things happen before, meanwhile and after. */
-styx_answer sim_serve(struct call *c) {
+static styx_answer serve(struct call *c) {
   struct sim *w = c->w;
   styx_req *req = c->req;
   sim_call_begin(w, c);
@@ -312,17 +325,18 @@ styx_answer sim_serve(struct call *c) {
   bool later = sim_chance(w, w->p_later);
   /* Not for walks: the request may be at its next element by then, which such an answer would hit. */
   bool second = c->op != STYX_OP_walk && sim_chance(w, w->p_second);
-  if (later) {
-    c->pending = true;
-    w->pending[w->npending++] = c;
-  }
   if (sim_chance(w, w->p_arm))
     arm(c, later && sim_chance(w, 50) ? CB_ANSWER : CB_NOTIFY);
   if (!c->answered && sim_chance(w, 10))
     (void)styx_req_cancel_fd(req);
+  if (later && !(c->cb == CB_ANSWER && c->cb_started)) { /* from here on the request may be answered */
+    c->pending = true;
+    w->pending[w->npending++] = c;
+  }
   sim_nest(w);
   if (later)
-    return second && c->answered ? answer_again(c) : styx_later(req);
+    return second && c->published ? answer_again(c) : styx_later(req);
+  sim_hold(w, c->op == STYX_OP_remove);
   if (c->armed && sim_chance(w, 30) && !disarm(c))
     sim_note(w, "c%d   %s: too late to disarm", c->conn->index, sim_op_names[c->op]);
   if (sim_chance(w, 1))
@@ -332,4 +346,15 @@ styx_answer sim_serve(struct call *c) {
     return first;
   sim_nest(w);
   return answer_again(c);
+}
+
+styx_answer sim_serve(struct call *c) {
+  struct sim *w = c->w;
+  struct conn *conn = c->conn;
+  struct node *node = c->node;
+  struct handle *handle = c->handle;
+  sim_enter(w, conn, node, handle);
+  styx_answer a = serve(c);
+  sim_return(w, conn, node, handle);
+  return a;
 }

@@ -149,28 +149,6 @@ void sim_feed(struct conn *c, size_t len) {
   (void)sim_check_ended(c);
 }
 
-/* Take what has arrived at the client apart. */
-static void receive(struct conn *c) {
-  size_t at = 0;
-  while (at < c->rx_len && !c->closed_by_peer) {
-    styx_msg m;
-    ptrdiff_t n = styx_decode(&m, c->rx + at, c->rx_len - at, 0, STYX_9P2000);
-    if (n < 0)
-      sim_fail(c->w, "the session sent something undecodable: %s", styx_err_text((styx_err)-n));
-    if (n == 0)
-      break;
-    if (c->w->tracing) {
-      char text[150];
-      styx_msg_print(text, sizeof text, &m);
-      sim_note(c->w, "c%d < %s", c->index, text);
-    }
-    sim_oracle_reply(c, &m, (size_t)n);
-    at += (size_t)n;
-  }
-  memmove(c->rx, c->rx + at, c->rx_len - at);
-  c->rx_len -= at;
-}
-
 size_t sim_drain(struct conn *c, size_t most) {
   struct sim *w = c->w;
   styx_span spans[40];
@@ -192,7 +170,7 @@ size_t sim_drain(struct conn *c, size_t most) {
   if (got) {
     styx_session_sent(c->s, got, sim_now_of(c));
     (void)sim_check_ended(c);
-    receive(c);
+    sim_take_replies(c);
   }
   return got;
 }

@@ -53,7 +53,7 @@ static void check_binding(struct sim *w, const struct call *c) {
 
 static struct call *call_new(struct sim *w, styx_req *req, enum styx_op op, struct node *node, uint32_t id) {
   if (w->ncalls == MAXCALL)
-    longjmp(w->out, 2);
+    sim_full(w);
   struct call *c = &w->calls[w->ncalls++];
   memset(c, 0, sizeof *c);
   *c = (struct call){.w = w, .req = req, .op = op, .node = node};
@@ -62,6 +62,33 @@ static struct call *call_new(struct sim *w, styx_req *req, enum styx_op op, stru
   if (!c->conn)
     sim_fail(w, "%s for nobody", sim_op_names[op]);
   return c;
+}
+
+static int *key_of(struct sim *w, struct conn *conn, struct node *node, struct handle *handle) {
+  static int parallel;
+  switch (w->ops.serial) {
+  case STYX_SERIAL_FID:
+    return handle ? &handle->inside : &parallel;
+  case STYX_SERIAL_NODE:
+    return node ? &node->inside : &parallel;
+  case STYX_SERIAL_CONNECTION:
+    return &conn->inside;
+  case STYX_SERIAL_FS:
+    return &w->inside;
+  default:
+    return &parallel;
+  }
+}
+
+void sim_enter(struct sim *w, struct conn *conn, struct node *node, struct handle *handle) {
+  const bool keyed = w->ops.serial != STYX_PARALLEL && (w->ops.serial != STYX_SERIAL_FID || handle) &&
+                     (w->ops.serial != STYX_SERIAL_NODE || node);
+  if (++*key_of(w, conn, node, handle) > 1 && keyed)
+    sim_fail(w, "two operations with one serial key run at once");
+}
+
+void sim_return(struct sim *w, struct conn *conn, struct node *node, struct handle *handle) {
+  --*key_of(w, conn, node, handle);
 }
 
 void sim_call_begin(struct sim *w, struct call *c) {
@@ -106,8 +133,6 @@ static void hook_fd_free(void *arg, int fd) {
     sim_fail(w, "cancel descriptor %d closed twice", fd);
   w->fd_state[fd] = 2;
 }
-
-/* ---- operations ---- */
 
 /* ---- operations ---- */
 
@@ -215,7 +240,11 @@ static styx_err op_close(void *ctx, void *node, void *handle) {
   n->conn->close_errors += n->close_err != 0;
   styx_err err = n->close_err;
   n->closed = true;
+  sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
+  if (!(w->ops.nowait & STYX_OP(close)))
+    sim_hold(w, true);
+  sim_return(w, n->conn, n, NULL);
   return err;
 }
 
@@ -230,7 +259,11 @@ static void op_forget(void *ctx, void *node) {
   if (n->calls)
     sim_fail(w, "a node is forgotten while %d requests use it", n->calls);
   n->alive = false;
+  sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
+  if (!(w->ops.nowait & STYX_OP(forget)))
+    sim_hold(w, true);
+  sim_return(w, n->conn, n, NULL);
 }
 
 bool sim_fs_detachable(const struct sim *w, uint8_t type) {

@@ -150,6 +150,28 @@ void sim_oracle_reply(struct conn *c, const styx_msg *m, size_t len) {
   sim_replay(c);
 }
 
+/* Take what has arrived at the client apart. */
+void sim_take_replies(struct conn *c) {
+  size_t at = 0;
+  while (at < c->rx_len && !c->closed_by_peer) {
+    styx_msg m;
+    ptrdiff_t n = styx_decode(&m, c->rx + at, c->rx_len - at, 0, STYX_9P2000);
+    if (n < 0)
+      sim_fail(c->w, "the session sent something undecodable: %s", styx_err_text((styx_err)-n));
+    if (n == 0)
+      break;
+    if (c->w->tracing) {
+      char text[150];
+      styx_msg_print(text, sizeof text, &m);
+      sim_note(c->w, "c%d < %s", c->index, text);
+    }
+    sim_oracle_reply(c, &m, (size_t)n);
+    at += (size_t)n;
+  }
+  memmove(c->rx, c->rx + at, c->rx_len - at);
+  c->rx_len -= at;
+}
+
 /* ---- what must be true at certain moments ---- */
 
 static bool makes_or_changes(const struct creq *r, uint32_t fid) {

@@ -91,6 +91,8 @@ static bool error_from_outside(const struct conn *c, const struct creq *r) {
     return w->small_limits && (r->type == STYX_Tattach || r->type == STYX_Twalk);
   case STYX_EDUPTAG:
     return r->dup;
+  case ESHUTDOWN:
+    return w->draining && !sim_must_run(r->type);
   case STYX_ESMALLBUF:
     return r->type == STYX_Tread && r->count < 80;
   case EIO:
