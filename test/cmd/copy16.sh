@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sixteen clients at once copy a source tree of over 1,000 files in and out, on memory and on a directory; checksums tell.
 #   copy16.sh [BIN [DIR]]    DIR: the tree (default: one that is made here)
+# COPY_CLIENTS and COPY_WORKERS ask for other numbers of clients and of styxd's workers.
 # A sanitizer's build reports into files, so that a report of any process is a failure.
 set -euo pipefail
 bin=$(realpath "${1:-build/release/bin}")
@@ -8,7 +9,8 @@ given=${2:+$(realpath "$2")}
 cd "$(dirname "$0")"
 . ../tools/checks.sh
 . ./serve.sh
-clients=16
+clients=${COPY_CLIENTS:-16}
+workers=(${COPY_WORKERS:+--workers "$COPY_WORKERS"})
 sock=$scratch/sock
 export LC_ALL=C
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$scratch/report UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$scratch/report
@@ -55,11 +57,11 @@ round() {
   local tree=$1 what=$2
   digest "$tree" >"$scratch/want"
   check "$what has over 1,000 files" many
-  here "$what on memory: the server starts" start "${as_me[@]}" -l "unix!$sock" --mem
+  here "$what on memory: the server starts" start "${as_me[@]}" "${workers[@]}" -l "unix!$sock" --mem
   check "$what on memory: $clients clients, in and out" all "$tree"
   here "$what on memory: the server ends" stop
   mkdir "$scratch/dir"
-  here "$what on a directory: the server starts" start "${as_me[@]}" -l "unix!$sock" -e "$scratch/dir"
+  here "$what on a directory: the server starts" start "${as_me[@]}" "${workers[@]}" -l "unix!$sock" -e "$scratch/dir"
   check "$what on a directory: $clients clients, in and out" all "$tree"
   here "$what on a directory: the server ends" stop
   check "$what: no sanitizer has anything to say" no_report

@@ -66,4 +66,31 @@ stop_twice() {
 here "ends in order, with readers waiting, at the second signal" stop_twice
 check "its socket is gone" not test -e "$sock"
 wait "${readers[@]}" 2>/dev/null || true
+
+# More readers than workers: each blocks its thread on the device, and everybody else is served.
+check "serial says how it is called" not "$bin/examples/serial" "$sock"
+check "serial says what is wrong with a device" not "$bin/examples/serial" "$sock" "$scratch/nowhere"
+mkfifo "$scratch/line"
+hears() { timeout 30 "$bin/styx" -a "$sock" read /line >"$scratch/line$1" 2>/dev/null & readers+=($!); }
+serve "$bin/examples/serial" "$sock" "$scratch/line" && here "serial" true
+readers=()
+for i in {1..12}; do hears "$i"; done
+threads() { local t=("/proc/$pid/task"/*); ((${#t[@]} >= $1)); }
+check "each of twelve readers blocks a thread" soon threads 15
+check "others are served while it blocks" test "$(styx ls /)" = line
+for p in "${readers[@]:1}"; do kill -TERM "$p"; done
+for p in "${readers[@]:1}"; do wait "$p" 2>/dev/null || true; done
+say() { echo "$1" | styx write /line; }
+# The one that stays reads for ever, piece by piece: until it has it all.
+has() { grep -qF "$1" "$scratch/line1"; }
+say_until_heard() {
+  local end=$((SECONDS + 20))
+  until has "$1"; do
+    ((SECONDS < end)) && say "$1" || return 1
+  done
+}
+check "the one that has stayed hears it" say_until_heard hello
+check "the others have not" not grep -q . "$scratch"/line{2..12}
+here "ends in order, although one still waits" stop
+check "its socket is gone" not test -e "$sock"
 checks_done

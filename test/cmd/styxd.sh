@@ -220,7 +220,7 @@ crowd() {
     exec {fd}<>"/dev/tcp/127.0.0.1/$(port)" || return 1
     fds+=("$fd")
   done
-  soon says err "no new connections until one ends" || return 1
+  soon says err "no new connections for a second" || return 1
   for fd in "${fds[@]}"; do exec {fd}>&-; done
   soon alive "127.0.0.1:$(port)"
 }

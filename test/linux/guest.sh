@@ -176,10 +176,10 @@ everything() {
 
 group_hostfs() {
   mkdir "$work/export"
-  everything hostfs 5641 "$work/export" -e "$work/export" --no-auth --runas root
+  everything hostfs 5641 "$work/export" -e "$work/export" --no-auth --runas root -w 1
 }
 
-group_memfs() { everything memfs 5642 - --mem --runas root; }
+group_memfs() { everything memfs 5642 - --mem --runas root -w 8; }
 
 refuses_writes() {
   local said
