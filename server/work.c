@@ -65,7 +65,7 @@ struct sx_found sx_dispatch(struct sx_conn *c) {
   styx_work *w;
   while ((w = styx_session_next(c->c_session))) {
     styx_work_info info = styx_work_about(w);
-    w->w_lane = lane_of(&info);
+    w->w_lane = (int)lane_of(&info);
     w->w_key = w->w_lane == SX_CHORE ? 0 : sx_serial_key(c, &info);
     /* Whoever uses the connection after the session may be over: the work is counted until it has been run. */
     if (w->w_lane != SX_CHORE)

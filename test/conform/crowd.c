@@ -90,5 +90,6 @@ int main(int argc, char **argv) {
   for (int i = 0; i < idle; i++)
     if (recv(fds[i], &(char){0}, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
       return fail("an idle connection is gone");
+  free(fds);
   return 0;
 }
