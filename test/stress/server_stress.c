@@ -209,12 +209,20 @@ static bool use(struct client *c, uint32_t n) {
          memcmp(c->r.data, "hello", 5) == 0 && rpc(c, remove);
 }
 
+/* Printed, never judged. */
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 /* ---- a thousand blocked reads ---- */
 
 static void a_thousand_blocked_reads(void) {
   enum { READS = 1000 };
   struct world w = {0};
   struct client b, c;
+  double slowest = 0;
   world_open(&w, 2, 1);
   connect_to(&w, &b);
   must(hello(&b, "block"), "attach to block");
@@ -223,14 +231,19 @@ static void a_thousand_blocked_reads(void) {
   for (uint16_t t = 0; t < READS; t++)
     ok &= put(&b, t_read((uint16_t)(1000 + t), 0));
   check(ok, "a thousand reads of a file that blocks are taken");
+  double t = now_ms();
   connect_to(&w, &c);
   check(hello(&c, "mem") && use(&c, 0), "another connection is served meanwhile");
+  printf("# from connecting to the last of its nine replies: %.1f ms\n", now_ms() - t);
   check(atomic_load(&blocked) <= 32, "one connection holds at most half of the spare workers");
   ok = true;
   for (uint16_t t = 0; t < READS; t++) {
     styx_msg flush = {.type = STYX_Tflush, .tag = 1, .oldtag = (uint16_t)(1000 + t)};
+    double sent = now_ms();
     ok &= rpc(&b, flush);
+    slowest = now_ms() - sent > slowest ? now_ms() - sent : slowest;
   }
+  printf("# the slowest Rflush came after %.1f ms\n", slowest);
   check(ok, "each of them can be flushed: Rflush, and nothing else");
   styx_msg stat = {.type = STYX_Tclunk, .tag = 1, .fid = 0};
   check(rpc(&b, stat), "its connection goes on");
