@@ -231,10 +231,10 @@ static void a_thousand_blocked_reads(void) {
   for (uint16_t t = 0; t < READS; t++)
     ok &= put(&b, t_read((uint16_t)(1000 + t), 0));
   check(ok, "a thousand reads of a file that blocks are taken");
-  double t = now_ms();
+  double begun = now_ms();
   connect_to(&w, &c);
   check(hello(&c, "mem") && use(&c, 0), "another connection is served meanwhile");
-  printf("# from connecting to the last of its nine replies: %.1f ms\n", now_ms() - t);
+  printf("# from connecting to the last of its nine replies: %.1f ms\n", now_ms() - begun);
   check(atomic_load(&blocked) <= 32, "one connection holds at most half of the spare workers");
   ok = true;
   for (uint16_t t = 0; t < READS; t++) {
