@@ -213,7 +213,7 @@ static bool check_reply(struct bench_thread *t, struct bench_conn *c, const styx
   const struct bench_target *target = t->run->target;
   char text[200];
   if (m->type == STYX_Rerror) {
-    styx_msg_print(text, sizeof text, m);
+    styx_msg_print(text, sizeof text, m, STYX_9P2000);
     return bench_fail(t, "the server answered: %s", text);
   }
   if (!expected(t, c, m->type, m->tag))

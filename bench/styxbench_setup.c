@@ -64,7 +64,7 @@ static bool rpc(struct bench_setup *s, const char *what, styx_msg msg, styx_msg 
   if (reply->tag != msg.tag)
     return wrong(s, what, "the server answered with another tag");
   if (reply->type == STYX_Rerror) {
-    styx_msg_print(text, sizeof text, reply);
+    styx_msg_print(text, sizeof text, reply, STYX_9P2000);
     return wrong(s, what, text);
   }
   if (reply->type != msg.type + 1)

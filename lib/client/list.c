@@ -40,7 +40,7 @@ static styx_err count_records(struct records *r, size_t got) {
   const uint8_t *p = r->base + r->len, *end = p + got;
   while (p < end) {
     styx_stat stat;
-    ptrdiff_t n = styx_stat_decode(&stat, p, (size_t)(end - p));
+    ptrdiff_t n = styx_stat_decode(&stat, p, (size_t)(end - p), STYX_9P2000);
     if (n <= 0)
       return n == 0 ? STYX_EBADSTAT : (styx_err)-n;
     p += n;
@@ -68,7 +68,7 @@ static styx_err read_records(styx_client *c, uint32_t fid, struct records *r) {
 static void decode_all(const struct records *r, styx_stat *stats) {
   size_t at = 0;
   for (size_t i = 0; i < r->count; i++) {
-    ptrdiff_t n = styx_stat_decode(&stats[i], r->base + at, r->len - at);
+    ptrdiff_t n = styx_stat_decode(&stats[i], r->base + at, r->len - at, STYX_9P2000);
     assert(n > 0);
     at += (size_t)n;
   }

@@ -70,7 +70,7 @@ static styx_err keep(styx_call *call, const uint8_t *raw, size_t size) {
     if (size > call->cap)
       return STYX_ENOFIT;
     memcpy(call->buf, raw + STYX_HDRSZ + 2, size);
-    return styx_stat_decode(&call->r.stat, call->buf, size) < 0 ? STYX_EBADSTAT : STYX_OK;
+    return styx_stat_decode(&call->r.stat, call->buf, size, STYX_9P2000) < 0 ? STYX_EBADSTAT : STYX_OK;
   default:
     return STYX_OK;
   }

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* What messages.def says of each T-message, as far as intake needs it. */
-enum fid_rule { NONE, USE, CHANGE, DROP, ATTACH, WALK };
+enum { BASE = 1, LINUX = 2, ALL = BASE | LINUX };
+enum fid_rule { NONE, USE, CHANGE, DROP, ATTACH, WALK, DIR, DIRFID, DIRS };
 
 struct rule {
   bool known, is_t, must_run;
@@ -14,7 +15,7 @@ struct rule {
 
 static const struct rule rules[256] = {
 #define STYX_MSG(name, number, dialects, fields, fidrule, mustrun, reply)                                              \
-  [number] = {true, (reply) != 0, (mustrun) != 0, fidrule},
+  [number] = {(dialects) != LINUX, (reply) != 0, (mustrun) != 0, fidrule},
 #include <styx/messages.def>
 #undef STYX_MSG
 };
@@ -78,8 +79,12 @@ static styx_err take_places(styx_req *r, enum fid_rule rule) {
       return sx_place_take(r, 0, m->fid, SX_CHANGE);
     err = sx_place_take(r, 0, m->fid, SX_USE);
     return err ? err : sx_place_take(r, 1, m->newfid, SX_MAKE);
+  case DIR: /* of 9P2000.L only, and so never known here */
+  case DIRFID:
+  case DIRS:
+    break;
   }
-  return STYX_OK;
+  return STYX_EUNKNOWN;
 }
 
 static void refuse(styx_session *s, uint16_t tag, styx_err err) {

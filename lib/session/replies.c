@@ -234,7 +234,8 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
     req->r_frame_len = STYX_RREADHDRSZ;
   }
   styx_stat st = stat_of(&entry->attr, &names);
-  ptrdiff_t n = styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st);
+  ptrdiff_t n =
+      styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st, STYX_9P2000);
   if (n < 0) {
     /* Linux asks for what is left of its buffer and takes 0 bytes for "not now"; at the start it would be "empty". */
     if (req->r_frame_len == STYX_RREADHDRSZ && req->r_msg.offset == 0)

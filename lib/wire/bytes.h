@@ -44,6 +44,7 @@ static inline uint8_t *sx_put_qid(uint8_t *p, styx_qid qid) {
 struct sx_in {
   const uint8_t *at, *end;
   styx_err err;
+  styx_dialect dialect;
   bool utf8; /* strings have to be UTF-8 */
 };
 
@@ -108,9 +109,17 @@ static inline styx_str sx_get_str(struct sx_in *in) {
   return s;
 }
 
+/* A string that names a file. */
+static inline styx_str sx_get_name(struct sx_in *in) {
+  styx_str s = sx_get_str(in);
+  if (s.len == 0 || memchr(s.s, '/', s.len))
+    sx_wrong(in, STYX_ENAME);
+  return s;
+}
+
 /* The stat record behind its n[2]. */
 void sx_get_stat(struct sx_in *in, styx_stat *stat);
-/* stat at p, which has room for styx_stat_size(stat) = size. */
-uint8_t *sx_put_stat(uint8_t *p, const styx_stat *stat, size_t size);
+/* stat at p, which has room for styx_stat_size(stat, dialect) = size. */
+uint8_t *sx_put_stat(uint8_t *p, const styx_stat *stat, size_t size, styx_dialect dialect);
 
 #endif

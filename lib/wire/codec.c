@@ -4,7 +4,7 @@
 
 /* ---- what the table says about a number ---- */
 
-enum { BASE = 1 << STYX_9P2000 | 1 << STYX_9P2000_U, ALL = BASE | 1 << STYX_9P2000_L, LAST = 127 };
+enum { BASE = 1 << STYX_9P2000 | 1 << STYX_9P2000_U, LINUX = 1 << STYX_9P2000_L, ALL = BASE | LINUX, LAST = 127 };
 
 static const struct {
   const char *name;
@@ -20,23 +20,16 @@ const char *styx_msg_name(unsigned type) { return type <= LAST ? rows[type].name
 
 bool styx_msg_is_t(unsigned type) { return type <= LAST && rows[type].reply != 0; }
 
-static bool exists(unsigned type, styx_dialect dialect) {
+bool styx_msg_exists(unsigned type, styx_dialect dialect) {
   return type <= LAST && dialect <= STYX_9P2000_L && (rows[type].dialects >> dialect & 1);
 }
 
 /* ---- decode ---- */
 
-static styx_str get_name(struct sx_in *in) {
-  styx_str s = sx_get_str(in);
-  if (s.len == 0 || memchr(s.s, '/', s.len))
-    sx_wrong(in, STYX_ENAME);
-  return s;
-}
-
 static bool is_dot(styx_str s) { return s.len == 1 && s.s[0] == '.'; }
 
 static styx_str get_new_name(struct sx_in *in) {
-  styx_str s = get_name(in);
+  styx_str s = sx_get_name(in);
   if (is_dot(s) || (s.len == 2 && memcmp(s.s, "..", 2) == 0))
     sx_wrong(in, STYX_EDOT);
   return s;
@@ -55,7 +48,7 @@ static uint16_t get_count(struct sx_in *in) {
 static void get_names(struct sx_in *in, styx_msg *m) {
   m->nwname = get_count(in);
   for (unsigned i = 0; i < m->nwname; i++) {
-    m->wname[i] = get_name(in);
+    m->wname[i] = sx_get_name(in);
     if (is_dot(m->wname[i]))
       sx_wrong(in, STYX_EDOT);
   }
@@ -74,6 +67,14 @@ static void get_data(struct sx_in *in, styx_msg *m) {
     in->at += m->count;
 }
 
+#define U(fields)                                                                                                      \
+  if (in->dialect == STYX_9P2000_U) {                                                                                  \
+    fields                                                                                                             \
+  }
+#define UL(fields)                                                                                                     \
+  if (in->dialect != STYX_9P2000) {                                                                                    \
+    fields                                                                                                             \
+  }
 #define U8(f) m->f = sx_get8(in);
 #define U16(f) m->f = sx_get16(in);
 #define U32(f) m->f = sx_get32(in);
@@ -103,21 +104,28 @@ static void get_fields(struct sx_in *in, styx_msg *m) {
 
 #include "wire/undef.h"
 
-ptrdiff_t styx_decode(styx_msg *m, const void *buf, size_t len, uint32_t msize, styx_dialect dialect) {
+ptrdiff_t styx_decode_lenient(styx_msg *m, const void *buf, size_t len, uint32_t msize, styx_dialect dialect,
+                              unsigned allow) {
   ptrdiff_t size = styx_frame(buf, len, msize);
   if (size <= 0)
     return size;
   const uint8_t *p = buf;
   m->type = p[4];
   m->tag = sx_load16(p + 5);
-  if (!exists(m->type, dialect))
+  if (!styx_msg_exists(m->type, dialect))
     return -STYX_EUNKNOWN;
-  bool version = m->type == STYX_Tversion || m->type == STYX_Rversion;
-  struct sx_in in = {p + STYX_HDRSZ, p + size, STYX_OK, version || dialect != STYX_9P2000_L};
+  if (m->type == STYX_Tversion || m->type == STYX_Rversion)
+    dialect = STYX_9P2000;
+  bool utf8 = dialect != STYX_9P2000_L && !(allow & STYX_ALLOW_BYTES);
+  struct sx_in in = {p + STYX_HDRSZ, p + size, STYX_OK, dialect, utf8};
   get_fields(&in, m);
-  if (!in.err && in.at != in.end)
+  if (!in.err && in.at != in.end && !(allow & STYX_ALLOW_SLACK))
     in.err = styx_msg_is_t(m->type) ? STYX_EBADT : STYX_EBADR;
   return in.err ? -in.err : size;
+}
+
+ptrdiff_t styx_decode(styx_msg *m, const void *buf, size_t len, uint32_t msize, styx_dialect dialect) {
+  return styx_decode_lenient(m, buf, len, msize, dialect, 0);
 }
 
 /* ---- size ---- */
@@ -125,6 +133,7 @@ ptrdiff_t styx_decode(styx_msg *m, const void *buf, size_t len, uint32_t msize, 
 struct sum {
   uint64_t n;
   styx_err err;
+  styx_dialect dialect;
 };
 
 static void add_str(struct sum *sum, styx_str s) {
@@ -134,7 +143,7 @@ static void add_str(struct sum *sum, styx_str s) {
 }
 
 static void add_stat(struct sum *sum, const styx_stat *stat) {
-  ptrdiff_t size = styx_stat_size(stat);
+  ptrdiff_t size = styx_stat_size(stat, sum->dialect);
   if (size < 0)
     sum->err = (styx_err)-size;
   else
@@ -155,6 +164,14 @@ static void add_qids(struct sum *sum, const styx_msg *m) {
     sum->err = STYX_EMANYNAMES;
 }
 
+#define U(fields)                                                                                                      \
+  if (sum->dialect == STYX_9P2000_U) {                                                                                 \
+    fields                                                                                                             \
+  }
+#define UL(fields)                                                                                                     \
+  if (sum->dialect != STYX_9P2000) {                                                                                   \
+    fields                                                                                                             \
+  }
 #define U8(f) sum->n += 1;
 #define U16(f) sum->n += 2;
 #define U32(f) sum->n += 4;
@@ -185,9 +202,9 @@ static void add_fields(struct sum *sum, const styx_msg *m) {
 #include "wire/undef.h"
 
 ptrdiff_t styx_encoded_size(const styx_msg *m, styx_dialect dialect) {
-  if (!exists(m->type, dialect))
+  if (!styx_msg_exists(m->type, dialect))
     return -STYX_EUNKNOWN;
-  struct sum sum = {STYX_HDRSZ, STYX_OK};
+  struct sum sum = {STYX_HDRSZ, STYX_OK, dialect};
   add_fields(&sum, m);
   if (!sum.err && (sum.n > UINT32_MAX || sum.n > PTRDIFF_MAX))
     sum.err = STYX_ENOFIT;
@@ -196,9 +213,9 @@ ptrdiff_t styx_encoded_size(const styx_msg *m, styx_dialect dialect) {
 
 /* ---- encode ---- */
 
-static uint8_t *put_stat(uint8_t *p, const styx_stat *stat) {
-  size_t size = (size_t)styx_stat_size(stat);
-  return sx_put_stat(sx_put16(p, (uint16_t)size), stat, size);
+static uint8_t *put_stat(uint8_t *p, const styx_stat *stat, styx_dialect dialect) {
+  size_t size = (size_t)styx_stat_size(stat, dialect);
+  return sx_put_stat(sx_put16(p, (uint16_t)size), stat, size, dialect);
 }
 
 static uint8_t *put_names(uint8_t *p, const styx_msg *m) {
@@ -222,6 +239,14 @@ static uint8_t *put_data(uint8_t *p, const styx_msg *m) {
   return p + m->count;
 }
 
+#define U(fields)                                                                                                      \
+  if (dialect == STYX_9P2000_U) {                                                                                      \
+    fields                                                                                                             \
+  }
+#define UL(fields)                                                                                                     \
+  if (dialect != STYX_9P2000) {                                                                                        \
+    fields                                                                                                             \
+  }
 #define U8(f) p = sx_put8(p, m->f);
 #define U16(f) p = sx_put16(p, m->f);
 #define U32(f) p = sx_put32(p, m->f);
@@ -233,7 +258,7 @@ static uint8_t *put_data(uint8_t *p, const styx_msg *m) {
 #define TEXT(f) p = sx_put_str(p, m->f);
 #define NAME(f) p = sx_put_str(p, m->f);
 #define QID(f) p = sx_put_qid(p, m->f);
-#define STAT(f) p = put_stat(p, &m->f);
+#define STAT(f) p = put_stat(p, &m->f, dialect);
 #define NAMES() p = put_names(p, m);
 #define QIDS() p = put_qids(p, m);
 #define DATA() p = put_data(p, m);
@@ -241,7 +266,7 @@ static uint8_t *put_data(uint8_t *p, const styx_msg *m) {
   case number:                                                                                                         \
     fields break;
 
-static void put_fields(uint8_t *p, const styx_msg *m) {
+static void put_fields(uint8_t *p, const styx_msg *m, styx_dialect dialect) {
   switch (m->type) {
 #include <styx/messages.def>
   default:
@@ -258,6 +283,6 @@ ptrdiff_t styx_encode(void *buf, size_t cap, const styx_msg *m, styx_dialect dia
     return -STYX_ENOFIT;
   uint8_t *p = sx_put32(buf, (uint32_t)size);
   p = sx_put16(sx_put8(p, m->type), m->tag);
-  put_fields(p, m);
+  put_fields(p, m, dialect);
   return size;
 }

@@ -10,6 +10,8 @@ enum { MAXDATA = 32 };
 struct out {
   char *buf;
   size_t cap, len;
+  styx_dialect dialect;
+  uint32_t max_data;
 };
 
 static void put_bytes(struct out *o, const char *s, size_t n) {
@@ -116,6 +118,12 @@ static void put_stat(struct out *o, const styx_stat *stat) {
   put_str_field(o, "uid", stat->uid);
   put_str_field(o, "gid", stat->gid);
   put_str_field(o, "muid", stat->muid);
+  if (o->dialect != STYX_9P2000_U)
+    return;
+  put_str_field(o, "extension", stat->extension);
+  put_number(o, "n_uid", stat->n_uid);
+  put_number(o, "n_gid", stat->n_gid);
+  put_number(o, "n_muid", stat->n_muid);
 }
 
 static void put_stat_field(struct out *o, const char *name, const styx_stat *stat) {
@@ -143,11 +151,19 @@ static void put_qids(struct out *o, const styx_msg *m) {
 static void put_data(struct out *o, const styx_msg *m) {
   put_number(o, "count", m->count);
   put_bytes(o, " data ", 6);
-  put_quoted(o, m->data, m->count < MAXDATA ? m->count : MAXDATA);
-  if (m->count > MAXDATA)
+  put_quoted(o, m->data, m->count < o->max_data ? m->count : o->max_data);
+  if (m->count > o->max_data)
     put_bytes(o, "...", 3);
 }
 
+#define U(fields)                                                                                                      \
+  if (o->dialect == STYX_9P2000_U) {                                                                                   \
+    fields                                                                                                             \
+  }
+#define UL(fields)                                                                                                     \
+  if (o->dialect != STYX_9P2000) {                                                                                     \
+    fields                                                                                                             \
+  }
 #define U8(f) put_number(o, #f, m->f);
 #define U16(f) put_number(o, #f, m->f);
 #define U32(f) put_number(o, #f, m->f);
@@ -175,26 +191,35 @@ static void put_fields(struct out *o, const styx_msg *m) {
   }
 }
 
-size_t styx_msg_print(char *buf, size_t cap, const styx_msg *m) {
-  struct out o = {buf, cap, 0};
-  const char *name = styx_msg_name(m->type);
+static size_t print(char *buf, size_t cap, const styx_msg *m, styx_dialect dialect, uint32_t max_data) {
+  struct out o = {buf, cap, 0, dialect, max_data};
+  const char *name = styx_msg_exists(m->type, dialect) ? styx_msg_name(m->type) : NULL;
   if (name)
     put_bytes(&o, name, strlen(name));
   else
     put_format(&o, "message %u", m->type);
   put_tag(&o, "tag", m->tag);
-  put_fields(&o, m);
+  if (name)
+    put_fields(&o, m);
   return finish(&o);
 }
 
+size_t styx_msg_print(char *buf, size_t cap, const styx_msg *m, styx_dialect dialect) {
+  return print(buf, cap, m, dialect, MAXDATA);
+}
+
+size_t styx_msg_print_whole(char *buf, size_t cap, const styx_msg *m, styx_dialect dialect) {
+  return print(buf, cap, m, dialect, UINT32_MAX);
+}
+
 size_t styx_qid_print(char *buf, size_t cap, styx_qid qid) {
-  struct out o = {buf, cap, 0};
+  struct out o = {.buf = buf, .cap = cap};
   put_qid(&o, qid);
   return finish(&o);
 }
 
-size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat) {
-  struct out o = {buf, cap, 0};
+size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat, styx_dialect dialect) {
+  struct out o = {.buf = buf, .cap = cap, .dialect = dialect};
   put_stat(&o, stat);
   return finish(&o);
 }

@@ -1,5 +1,7 @@
 /* wire/undef.h: forget the meaning given to the field operators of messages.def; the next user gives its own.
  * Included again and again, hence no guard. */
+#undef U
+#undef UL
 #undef U8
 #undef U16
 #undef U32

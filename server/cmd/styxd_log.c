@@ -108,6 +108,6 @@ void styxd_log_end(void) {
 void styxd_log_message(void *arg, const char *peer, bool out, const styx_msg *msg) {
   char text[4096];
   (void)arg;
-  styx_msg_print(text, sizeof text, msg);
+  styx_msg_print(text, sizeof text, msg, STYX_9P2000);
   fprintf(stderr, "%s %s %s\n", peer, out ? "->" : "<-", text);
 }

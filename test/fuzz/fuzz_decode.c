@@ -12,14 +12,14 @@ static void check(bool holds) {
 }
 
 static void check_line(const styx_msg *msg) {
-  size_t len = styx_msg_print(NULL, 0, msg);
+  size_t len = styx_msg_print(NULL, 0, msg, STYX_9P2000);
   char *line = malloc(len + 1);
   check(line);
-  check(styx_msg_print(line, len + 1, msg) == len && strlen(line) == len);
+  check(styx_msg_print(line, len + 1, msg, STYX_9P2000) == len && strlen(line) == len);
   for (size_t i = 0; i < len; i++)
     check((uint8_t)line[i] >= ' ' && line[i] != 0x7F);
   size_t half = len / 2;
-  check(styx_msg_print(line, half, msg) == len);
+  check(styx_msg_print(line, half, msg, STYX_9P2000) == len);
   check(half == 0 || strlen(line) < half);
   free(line);
 }

@@ -16,7 +16,7 @@ static void put(struct conn *c, struct creq *r, const styx_msg *m) {
     sim_fail(w, "the client cannot encode its own message: %d", (int)n);
   char text[300];
   if (w->tracing) {
-    styx_msg_print(text, sizeof text, m);
+    styx_msg_print(text, sizeof text, m, STYX_9P2000);
     sim_note(w, "c%d > [%u] %s%s", c->index, (unsigned)r->id, text, r->dup ? " (duplicate tag)" : "");
   }
   memcpy(c->tx + c->tx_len, buf, (size_t)n);

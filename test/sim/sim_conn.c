@@ -61,7 +61,7 @@ static void hook_trace(void *arg, bool out, const styx_msg *m) {
   char text[150];
   if (!c->w->tracing)
     return;
-  styx_msg_print(text, sizeof text, m);
+  styx_msg_print(text, sizeof text, m, STYX_9P2000);
   sim_note(c->w, "c%d   %s %s", c->index, out ? "emits" : "takes", text);
 }
 

@@ -68,7 +68,7 @@ static void take_dir(struct creq *r, const styx_msg *m) {
   uint32_t n = 0;
   for (size_t at = 0; at < m->count; n++) {
     styx_stat st;
-    ptrdiff_t used = styx_stat_decode(&st, m->data + at, m->count - at);
+    ptrdiff_t used = styx_stat_decode(&st, m->data + at, m->count - at, STYX_9P2000);
     uint32_t index = 0;
     if (used <= 0 || st.name.len < 2 || st.name.s[0] != 'e') {
       r->dir_entries = UINT32_MAX;
@@ -162,7 +162,7 @@ void sim_take_replies(struct conn *c) {
       break;
     if (c->w->tracing) {
       char text[150];
-      styx_msg_print(text, sizeof text, &m);
+      styx_msg_print(text, sizeof text, &m, STYX_9P2000);
       sim_note(c->w, "c%d < %s", c->index, text);
     }
     sim_oracle_reply(c, &m, (size_t)n);

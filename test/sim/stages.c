@@ -178,7 +178,7 @@ static void on_log(void *arg, styx_level level, const char *peer, const char *wh
 
 static void on_trace(void *arg, const char *peer, bool out, const styx_msg *m) {
   char text[150];
-  styx_msg_print(text, sizeof text, m);
+  styx_msg_print(text, sizeof text, m, STYX_9P2000);
   sim_note(arg, "     %s %s %s", peer, out ? "emits" : "takes", text);
 }
 

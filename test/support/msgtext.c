@@ -356,7 +356,7 @@ static size_t entry_names(const styx_msg *m, styx_str *names) {
   size_t n = 0;
   for (size_t at = 0; at < m->count; n++) {
     styx_stat stat;
-    ptrdiff_t used = styx_stat_decode(&stat, m->data + at, m->count - at);
+    ptrdiff_t used = styx_stat_decode(&stat, m->data + at, m->count - at, STYX_9P2000);
     if (used <= 0 || n == MAX_ENTRIES)
       return SIZE_MAX;
     names[n] = stat.name;
@@ -413,6 +413,8 @@ static void value_data(struct text *t, styx_msg *m) {
 #define STRING(f)                                                                                                      \
   if (field(t, #f))                                                                                                    \
     m->f = value_string(t, #f, m->f);
+#define U(fields)
+#define UL(fields)
 #define U8(f) NUMBER(f, uint8_t)
 #define U16(f) NUMBER(f, uint16_t)
 #define U32(f) NUMBER(f, uint32_t)

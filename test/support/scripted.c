@@ -143,9 +143,9 @@ static void keep_line(void *arg, bool out, const styx_msg *m) {
   struct script *p = arg;
   if (!out)
     return;
-  size_t len = styx_msg_print(NULL, 0, m) + 1;
+  size_t len = styx_msg_print(NULL, 0, m, STYX_9P2000) + 1;
   char *line = malloc(len);
-  styx_msg_print(line, len, m);
+  styx_msg_print(line, len, m, STYX_9P2000);
   cr_assert_lt(p->nlines, SCRIPT_LINES);
   p->lines[p->nlines++] = line;
 }

@@ -106,7 +106,7 @@ static void describe(const uint8_t *bytes, size_t n, char *out, size_t cap) {
   styx_msg msg;
   ptrdiff_t used = styx_decode(&msg, bytes, n, 0, STYX_9P2000);
   if (used == (ptrdiff_t)n)
-    styx_msg_print(out, cap, &msg);
+    styx_msg_print(out, cap, &msg, STYX_9P2000);
   else
     snprintf(out, cap, "%zu bytes that are no message (%s)", n, used < 0 ? styx_err_text((styx_err)-used) : "cut");
 }

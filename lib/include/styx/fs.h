@@ -95,18 +95,6 @@ enum {
   STYX_O_CREAT = 0x10000
 };
 
-typedef struct styx_statfs {
-  uint32_t type, bsize, namelen;
-  uint64_t blocks, bfree, bavail, files, ffree, fsid;
-} styx_statfs;
-
-typedef struct styx_lock {
-  uint8_t type; /* 0 read, 1 write, 2 unlock */
-  uint32_t flags, proc_id;
-  uint64_t start, length;
-  styx_str client_id;
-} styx_lock;
-
 /* Traits: promises about operations, one bit for each operation in a mask of STYX_OP(slot). */
 enum styx_op {
   STYX_OP_attach,

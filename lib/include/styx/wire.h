@@ -17,12 +17,14 @@ extern "C" {
 
 #define STYX_NOTAG 0xFFFFu
 #define STYX_NOFID 0xFFFFFFFFu
+#define STYX_NOUID 0xFFFFFFFFu /* no number: of a user, a group or a Tattach */
 #define STYX_MAXWELEM 16u
 #define STYX_IOHDRSZ 24u    /* room that clients leave for the header of a read or write */
 #define STYX_HDRSZ 7u       /* size[4] type[1] tag[2]: the smallest message */
 #define STYX_RREADHDRSZ 11u /* what precedes the data of an Rread */
 #define STYX_QIDSZ 13u
-#define STYX_STATFIXLEN 49u /* a stat record with four empty strings, its own size field counted */
+#define STYX_STATFIXLEN 49u   /* a stat record with four empty strings, its own size field counted */
+#define STYX_STATFIXLEN_U 63u /* the same with five, in .u */
 #define STYX_MINMSIZE 256u
 #define STYX_ERRMAX 128u
 #define STYX_VERSION_9P2000 "9P2000"
@@ -79,7 +81,7 @@ typedef struct styx_qid {
   uint64_t path;
 } styx_qid;
 
-/* A stat record as 9P2000 has it. Times are seconds since 1970. type and dev are the kernel's own (send 0). */
+/* A stat record as 9P2000 and .u have it. Times are seconds since 1970. type and dev are the kernel's own (send 0). */
 typedef struct styx_stat {
   uint16_t type;
   uint32_t dev;
@@ -92,38 +94,126 @@ typedef struct styx_stat {
   styx_str uid;
   styx_str gid;
   styx_str muid;
+  styx_str extension; /* .u only, with what follows: target of a symbolic link, or the device */
+  uint32_t n_uid;
+  uint32_t n_gid;
+  uint32_t n_muid;
 } styx_stat;
 
 /* A record in which every field says "don't touch" (contract 1.4): what a Twstat starts from. */
 STYX_API styx_stat styx_stat_untouched(void);
 
-/* One message of any kind. Which fields count for which type is said by the row of messages.def. */
+/* What 9P2000.L has instead of stat records. Times are seconds and nanoseconds as the wire has them, unchecked. */
+typedef struct styx_ltime {
+  uint64_t sec;
+  uint64_t nsec;
+} styx_ltime;
+
+typedef struct styx_lattr { /* Rgetattr */
+  uint64_t valid;           /* STYX_GETATTR_*: which of the others count; qid always does */
+  styx_qid qid;
+  uint32_t mode; /* of Linux: S_IFMT type and permission bits */
+  uint32_t uid;
+  uint32_t gid;
+  uint64_t nlink;
+  uint64_t rdev;
+  uint64_t size;
+  uint64_t blksize;
+  uint64_t blocks;
+  styx_ltime atime;
+  styx_ltime mtime;
+  styx_ltime ctime;
+  styx_ltime btime;
+  uint64_t gen;
+  uint64_t data_version;
+} styx_lattr;
+
+typedef struct styx_lsetattr { /* Tsetattr */
+  uint32_t valid;              /* STYX_SET_*: what is to change */
+  uint32_t mode;
+  uint32_t uid;
+  uint32_t gid;
+  uint64_t size;
+  styx_ltime atime;
+  styx_ltime mtime;
+} styx_lsetattr;
+
+typedef struct styx_statfs {
+  uint32_t type;
+  uint32_t bsize;
+  uint64_t blocks;
+  uint64_t bfree;
+  uint64_t bavail;
+  uint64_t files;
+  uint64_t ffree;
+  uint64_t fsid;
+  uint32_t namelen;
+} styx_statfs;
+
+typedef struct styx_lock {
+  uint8_t type;   /* 0 read, 1 write, 2 unlock */
+  uint32_t flags; /* Tlock only: 1 block, 2 reclaim */
+  uint64_t start;
+  uint64_t length;
+  uint32_t proc_id;
+  styx_str client_id;
+} styx_lock;
+
+/* One entry of an Rreaddir. */
+typedef struct styx_ldirent {
+  styx_qid qid;
+  uint64_t offset; /* of the entry after this one: a cookie of the server's */
+  uint8_t type;    /* DT_* of Linux */
+  styx_str name;
+} styx_ldirent;
+
+/* One message of any kind and dialect. Which fields count for which type is said by the row of messages.def. */
 typedef struct styx_msg {
   uint8_t type;
   uint16_t tag;
   uint16_t oldtag; /* Tflush */
-  uint8_t mode;    /* Topen, Tcreate */
+  uint8_t mode;    /* Topen, Tcreate, Topenfd */
+  uint8_t status;  /* Rlock */
   uint16_t nwname; /* Twalk */
   uint16_t nwqid;  /* Rwalk */
   uint32_t msize;
   uint32_t fid;
   uint32_t newfid;
   uint32_t afid;
-  uint32_t perm;
+  uint32_t dfid;    /* the directory of a .L message */
+  uint32_t newdfid; /* Trenameat */
+  uint32_t perm;    /* Tcreate; .L: the mode of Linux */
   uint32_t iounit;
-  uint32_t count; /* Tread, Rwrite; Twrite and Rread: bytes at data */
+  uint32_t count;   /* Tread, Treaddir, Rwrite; with data: its bytes */
+  uint32_t n_uname; /* Tauth, Tattach in .u and .L; STYX_NOUID = none */
+  uint32_t ecode;   /* Rerror in .u, Rlerror: errno of Linux */
+  uint32_t flags;   /* Tlopen, Tlcreate, Txattrcreate, Tunlinkat */
+  uint32_t gid;     /* .L: the group of what is made */
+  uint32_t major;   /* Tmknod, with minor */
+  uint32_t minor;
+  uint32_t datasync; /* Tfsync */
+  uint32_t unixfd;   /* Ropenfd */
   uint64_t offset;
+  uint64_t mask; /* Tgetattr */
+  uint64_t size; /* Txattrcreate, Rxattrwalk */
   styx_qid qid;
-  const uint8_t *data; /* Twrite, Rread */
+  const uint8_t *data; /* Twrite, Rread, Rreaddir */
   styx_str version;
   styx_str uname;
   styx_str aname;
   styx_str name;
+  styx_str newname;   /* Trenameat */
+  styx_str target;    /* Tsymlink, Rreadlink */
+  styx_str extension; /* Tcreate in .u */
   styx_str ename;
   union {
     styx_str wname[STYX_MAXWELEM]; /* Twalk */
     styx_qid wqid[STYX_MAXWELEM];  /* Rwalk */
     styx_stat stat;                /* Rstat, Twstat */
+    styx_lattr attr;               /* Rgetattr */
+    styx_lsetattr setattr;         /* Tsetattr */
+    styx_statfs statfs;            /* Rstatfs */
+    styx_lock lock;                /* Tlock, Tgetlock, Rgetlock */
   };
 } styx_msg;
 
@@ -139,43 +229,67 @@ STYX_API ptrdiff_t styx_frame(const void *buf, size_t len, uint32_t msize);
  *   STYX_EFRAME, STYX_ETOOLONG, STYX_ETRUNC (a count or string reaches past the end): framing is lost, see
  *     styx_err_is_framing;
  *   STYX_EUNKNOWN (no such message in this dialect; 106 is one), STYX_EBADT and STYX_EBADR (bytes left over after the
- *     fields), STYX_EMANYNAMES, STYX_ENUL, STYX_EUTF8, STYX_ENAME ('/' or nothing in a walk or create name),
- *     STYX_EDOT ("." in a walk), STYX_EBADSTAT: the frame is whole and type and tag of msg are set, so an error reply can be
- *     sent and the next message found by styx_frame. Other fields are then unspecified.
+ *     fields), STYX_EMANYNAMES, STYX_ENUL, STYX_EUTF8, STYX_ENAME ('/' or nothing in a file name), STYX_EDOT ("." in a
+ *     walk, "." or ".." in a name that is made), STYX_EBADSTAT: the frame is whole and type and tag of msg are set, so an
+ *     error reply can be sent and the next message found by styx_frame. Other fields are then unspecified.
+ * Strings are UTF-8 in 9P2000 and .u and bytes in .L; no string but the text of an error holds NUL.
  * Never reads outside buf[0..len). A Tversion or Rversion decodes alike in every dialect. */
 STYX_API ptrdiff_t styx_decode(styx_msg *msg, const void *buf, size_t len, uint32_t msize, styx_dialect dialect);
+
+/* The same for a peer that is not as strict, by a sum of these: */
+enum {
+  STYX_ALLOW_SLACK = 1, /* bytes after the last field are passed over, not refused */
+  STYX_ALLOW_BYTES = 2  /* strings need not be UTF-8, in any dialect */
+};
+STYX_API ptrdiff_t styx_decode_lenient(styx_msg *msg, const void *buf, size_t len, uint32_t msize, styx_dialect dialect,
+                                       unsigned allow);
 
 /* Bytes that styx_encode would write, or the negative of STYX_EUNKNOWN, STYX_EMANYNAMES, or STYX_ENOFIT when a string is
  * longer than 65,535 bytes or a stat record or the whole message longer than its size field can say. */
 STYX_API ptrdiff_t styx_encoded_size(const styx_msg *msg, styx_dialect dialect);
 
 /* Encode msg at buf: bytes written, or a negative error as above (STYX_ENOFIT also when cap is too small; nothing useful is
- * then in buf). data of Twrite and Rread may lie inside buf where it belongs: it is not copied then. */
+ * then in buf). data may lie inside buf where it belongs: it is not copied then. */
 STYX_API ptrdiff_t styx_encode(void *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 
 /* The name of a message number ("Twalk"), or NULL. */
 STYX_API const char *styx_msg_name(unsigned type);
 
+/* Does this dialect have a message of this number? */
+STYX_API bool styx_msg_exists(unsigned type, styx_dialect dialect);
+
 /* True for the number of a T-message. (Any even number is one on the wire; this asks the table.) */
 STYX_API bool styx_msg_is_t(unsigned type);
 
-/* ---- stat records, with their own size field, as in directory reads ---- */
+/* ---- stat records, with their own size field, as in directory reads; .L has none: as in 9P2000 ---- */
 
-/* Bytes that record takes (49 plus its strings), or -(STYX_ENOFIT) when over 65,535. */
-STYX_API ptrdiff_t styx_stat_size(const styx_stat *stat);
-STYX_API ptrdiff_t styx_stat_encode(void *buf, size_t cap, const styx_stat *stat);
-/* Used bytes, 0 = need more, -(STYX_EBADSTAT) and -(STYX_ENUL), -(STYX_EUTF8) for what can never become a record. */
-STYX_API ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len);
+/* Bytes that record takes (49 plus its strings; in .u 63), or -(STYX_ENOFIT) when over 65,535. */
+STYX_API ptrdiff_t styx_stat_size(const styx_stat *stat, styx_dialect dialect);
+STYX_API ptrdiff_t styx_stat_encode(void *buf, size_t cap, const styx_stat *stat, styx_dialect dialect);
+/* Used bytes, 0 = need more, -(STYX_EBADSTAT) and -(STYX_ENUL), -(STYX_EUTF8) for what can never become a record. stat is
+ * untouched then. */
+STYX_API ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect);
+
+/* ---- entries of an Rreaddir ---- */
+
+/* Bytes that the entry takes, 24 plus its name, or -(STYX_ENOFIT) for a name over 65,535. */
+STYX_API ptrdiff_t styx_ldirent_size(const styx_ldirent *entry);
+STYX_API ptrdiff_t styx_ldirent_encode(void *buf, size_t cap, const styx_ldirent *entry);
+/* Used bytes, 0 = need more, -(STYX_ENUL), -(STYX_ENAME) for a name that is empty or has a '/'. */
+STYX_API ptrdiff_t styx_ldirent_decode(styx_ldirent *entry, const void *buf, size_t len);
 
 /* ---- printing: one line, no newline, safe on hostile bytes (what is not printable ASCII or UTF-8 is \xHH) ---- */
 
 /* As snprintf: returns the length that the whole text has, writes at most cap bytes with the terminator.
  * Form: the message's name, then "tag N", then each field as "name value" in wire order; strings in single quotes;
- * Rread and Twrite print count and at most 32 bytes of data. NOTAG and NOFID print as words. Example:
- *   Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib' */
-STYX_API size_t styx_msg_print(char *buf, size_t cap, const styx_msg *msg);
+ * at most 32 bytes of data and then "...". NOTAG and NOFID print as words. Example:
+ *   Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib'
+ * What is not in the table, or not in this dialect, prints as its number and tag alone. */
+STYX_API size_t styx_msg_print(char *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
+/* The same with all of the data, for styx_msg_parse. */
+STYX_API size_t styx_msg_print_whole(char *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 STYX_API size_t styx_qid_print(char *buf, size_t cap, styx_qid qid);
-STYX_API size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat);
+STYX_API size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat, styx_dialect dialect);
 
 #ifdef __cplusplus
 }

@@ -247,7 +247,7 @@ static void serve_dir(struct peer *p) {
       char name[32];
       snprintf(name, sizeof name, "entry-%u", at);
       styx_stat s = {.qid = {.path = at}, .length = at, .name = styx_str_of(name), .uid = STYX_STR("u")};
-      n += (uint32_t)styx_stat_encode(buf + n, sizeof buf - n, &s);
+      n += (uint32_t)styx_stat_encode(buf + n, sizeof buf - n, &s, STYX_9P2000);
       at++;
     }
     if (n && dir->kind == TORN)

@@ -19,7 +19,7 @@ static bool list_more(struct p9 *p, uint32_t fid, uint32_t count, struct listing
   l->offset += got;
   for (size_t at = 0; at < got;) {
     styx_stat st;
-    ptrdiff_t n = styx_stat_decode(&st, buf + at, got - at);
+    ptrdiff_t n = styx_stat_decode(&st, buf + at, got - at, STYX_9P2000);
     cr_assert_gt(n, 0, "not a whole record");
     at += (size_t)n;
     char name[32] = {0};

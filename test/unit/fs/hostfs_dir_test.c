@@ -78,7 +78,7 @@ static size_t count_entries(const void *buf, uint32_t len) {
   styx_stat st;
   size_t entries = 0;
   for (ptrdiff_t at = 0; at < (ptrdiff_t)len; entries++)
-    at += styx_stat_decode(&st, (const char *)buf + at, len - (size_t)at);
+    at += styx_stat_decode(&st, (const char *)buf + at, len - (size_t)at, STYX_9P2000);
   return entries;
 }
 

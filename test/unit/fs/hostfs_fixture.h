@@ -185,7 +185,7 @@ static inline size_t list(uint32_t fid, uint32_t count, void (*fn)(const styx_st
     ok(p9_read(p, fid, offset, buf, count, &got));
     styx_stat st;
     for (ptrdiff_t at = 0, n; at < (ptrdiff_t)got; at += n, entries++) {
-      n = styx_stat_decode(&st, buf + at, got - (size_t)at);
+      n = styx_stat_decode(&st, buf + at, got - (size_t)at, STYX_9P2000);
       cr_assert_gt(n, 0);
       if (fn)
         fn(&st, arg);

@@ -278,7 +278,7 @@ Test(tree, directories_list_in_the_order_of_their_making) {
   const char *names[] = {"a", "c", "b"};
   for (int i = 0; i < 3; i++) {
     styx_stat st;
-    ptrdiff_t n = styx_stat_decode(&st, buf + at, got - at);
+    ptrdiff_t n = styx_stat_decode(&st, buf + at, got - at, STYX_9P2000);
     cr_assert_gt(n, 0);
     cr_assert(styx_str_is(st.name, names[i]));
     at += (size_t)n;

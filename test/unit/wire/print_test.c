@@ -51,7 +51,17 @@ static const struct {
      "'g' muid 'm')",
      {.type = STYX_Rstat,
       .tag = 9,
-      .stat = {1, 2, {0x80, 3, 4}, STYX_DMDIR | 0755, 5, 6, 7, S("/"), S("bob"), S("g"), S("m")}}},
+      .stat = {.type = 1,
+               .dev = 2,
+               .qid = {0x80, 3, 4},
+               .mode = STYX_DMDIR | 0755,
+               .atime = 5,
+               .mtime = 6,
+               .length = 7,
+               .name = S("/"),
+               .uid = S("bob"),
+               .gid = S("g"),
+               .muid = S("m")}}},
     {"Twstat tag 9 fid 2 stat (type 0 dev 0 qid (0x0 0 -) mode 00 atime 0 mtime 0 length 0 name '' uid '' gid '' muid "
      "'')",
      {.type = STYX_Twstat, .tag = 9, .fid = 2}},
@@ -63,7 +73,7 @@ Test(print, every_message_has_its_line) {
   bool seen[256] = {false};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     char buf[512];
-    cr_assert_eq(styx_msg_print(buf, sizeof buf, &lines[i].msg), strlen(lines[i].text));
+    cr_assert_eq(styx_msg_print(buf, sizeof buf, &lines[i].msg, STYX_9P2000), strlen(lines[i].text));
     cr_assert_str_eq(buf, lines[i].text);
     seen[lines[i].msg.type] = true;
   }
@@ -77,7 +87,7 @@ Test(print, a_short_buffer_gets_a_terminated_beginning_and_the_whole_length) {
     uint8_t *room = guard_room();
     for (size_t cap = 0; cap <= len; cap++) {
       char *buf = (char *)room + GUARD_ROOM - cap;
-      cr_assert_eq(styx_msg_print(cap ? buf : NULL, cap, &lines[i].msg), len);
+      cr_assert_eq(styx_msg_print(cap ? buf : NULL, cap, &lines[i].msg, STYX_9P2000), len);
       cr_assert(cap == 0 || (strlen(buf) == cap - 1 && memcmp(buf, lines[i].text, cap - 1) == 0));
     }
     munmap(room - GUARD_PAGE, GUARD_ROOM + 2 * GUARD_PAGE);
@@ -87,7 +97,7 @@ Test(print, a_short_buffer_gets_a_terminated_beginning_and_the_whole_length) {
 static const char *quoted(const char *bytes, size_t len) {
   static char buf[4096];
   styx_msg m = {.type = STYX_Rerror, .ename = {bytes, len}};
-  styx_msg_print(buf, sizeof buf, &m);
+  styx_msg_print(buf, sizeof buf, &m, STYX_9P2000);
   return buf + sizeof "Rerror tag 0 ename " - 1;
 }
 #define QUOTED(literal) quoted(literal, sizeof(literal) - 1)
@@ -111,7 +121,7 @@ Test(print, a_cut_never_splits_a_character) {
   styx_msg m = {.type = STYX_Rerror, .ename = STYX_STR("\xe6\x97\xa5")};
   char buf[64];
   size_t start = sizeof "Rerror tag 0 ename '" - 1;
-  styx_msg_print(buf, start + 3, &m);
+  styx_msg_print(buf, start + 3, &m, STYX_9P2000);
   cr_assert_eq(strlen(buf), start);
 }
 
@@ -128,7 +138,7 @@ Test(print, every_byte_in_every_string_gives_one_printable_line) {
 Test(print, impossible_counts_of_names_are_survived) {
   styx_msg m = {.type = STYX_Twalk, .nwname = 65535};
   char buf[256];
-  styx_msg_print(buf, sizeof buf, &m);
+  styx_msg_print(buf, sizeof buf, &m, STYX_9P2000);
   cr_assert_eq(strncmp(buf, "Twalk tag 0 fid 0 newfid 0 nwname 65535 ''", 42), 0);
 }
 
@@ -137,8 +147,8 @@ Test(print, qids_and_stats_print_alone) {
   cr_assert_eq(styx_qid_print(buf, sizeof buf, (styx_qid){0, 1, 2}), 9);
   cr_assert_str_eq(buf, "(0x2 1 -)");
   styx_stat s = {.name = STYX_STR("n"), .mode = 0644};
-  styx_stat_print(buf, sizeof buf, &s);
+  styx_stat_print(buf, sizeof buf, &s, STYX_9P2000);
   cr_assert_str_eq(buf, "type 0 dev 0 qid (0x0 0 -) mode 0644 atime 0 mtime 0 length 0 name 'n' uid '' gid '' muid ''");
   s = styx_stat_untouched();
-  cr_assert_eq(styx_stat_print(buf, sizeof buf, &s), strlen(buf));
+  cr_assert_eq(styx_stat_print(buf, sizeof buf, &s, STYX_9P2000), strlen(buf));
 }
