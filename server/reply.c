@@ -117,8 +117,7 @@ static void tick(struct sx_conn *c, uint64_t now, uint64_t *next) {
   pthread_mutex_lock(&c->c_lock);
   bool kick = false;
   if (c->c_session && !c->c_leaving) {
-    styx_session_tick(c->c_session, now);
-    kick = styx_session_ended(c->c_session) != NULL;
+    kick = styx_session_tick(c->c_session, now);
     uint64_t deadline = styx_session_deadline(c->c_session);
     *next = deadline < *next ? deadline : *next;
   }

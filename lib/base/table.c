@@ -13,10 +13,12 @@ static uint64_t mix(uint64_t x) { /* splitmix64's finaliser */
   return x ^ (x >> 31);
 }
 
-static size_t home(const struct sx_table *t, uint64_t key) { return (size_t)mix(key + t->seed) & t->mask; }
+static size_t home(const struct sx_table *t, uint64_t key) {
+  return (size_t)mix((key & t->key_mask) + t->seed) & t->mask;
+}
 
 void sx_table_init(struct sx_table *t, const styx_allocator *alloc, uint64_t seed) {
-  *t = (struct sx_table){.alloc = alloc, .seed = seed};
+  *t = (struct sx_table){.alloc = alloc, .key_mask = UINT64_MAX, .seed = seed};
 }
 
 void sx_table_fini(struct sx_table *t) {
@@ -28,15 +30,21 @@ void sx_table_fini(struct sx_table *t) {
 /* The cell that holds key, or the free one where it belongs. */
 static size_t find(const struct sx_table *t, uint64_t key) {
   size_t i = home(t, key);
-  while (t->cells[i].value && t->cells[i].key != key)
+  while (t->cells[i].value && ((t->cells[i].key ^ key) & t->key_mask))
     i = (i + 1) & t->mask;
   return i;
 }
 
 void *sx_table_get(const struct sx_table *t, uint64_t key) { return t->cells ? t->cells[find(t, key)].value : NULL; }
 
+struct sx_cell *sx_table_cell(const struct sx_table *t, uint64_t key) {
+  struct sx_cell *cell = t->cells ? &t->cells[find(t, key)] : NULL;
+  return cell && cell->value ? cell : NULL;
+}
+
 static bool resize(struct sx_table *t, size_t cells) {
-  struct sx_table bigger = {.alloc = t->alloc, .mask = cells - 1, .count = t->count, .seed = t->seed};
+  struct sx_table bigger = {
+      .alloc = t->alloc, .mask = cells - 1, .count = t->count, .key_mask = t->key_mask, .seed = t->seed};
   bigger.cells = sx_zalloc(t->alloc, cells * sizeof *bigger.cells);
   if (!bigger.cells)
     return false;

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 struct sx_cell {
-  uint64_t key;
-  void *value; /* NULL: the cell is free */
+  uint64_t key; /* what lies outside key_mask is the user's */
+  void *value;  /* NULL: the cell is free */
 };
 
 struct sx_table {
@@ -20,7 +20,8 @@ struct sx_table {
   struct sx_cell *cells; /* NULL until the first reserve */
   size_t mask;           /* cells - 1 */
   size_t count;
-  uint64_t seed; /* a peer that knows the hash cannot make all its numbers collide */
+  uint64_t key_mask; /* the bits of a key that count */
+  uint64_t seed;     /* a peer that knows the hash cannot make all its numbers collide */
 };
 
 void sx_table_init(struct sx_table *t, const styx_allocator *alloc, uint64_t seed);
@@ -28,6 +29,9 @@ void sx_table_fini(struct sx_table *t);
 
 /* NULL when there is none. */
 void *sx_table_get(const struct sx_table *t, uint64_t key);
+
+/* The cell itself, for the user's bits of its key; good until the next put or del. NULL when there is none. */
+struct sx_cell *sx_table_cell(const struct sx_table *t, uint64_t key);
 
 /* Make sure that one more put succeeds; false when memory is short. */
 bool sx_table_reserve(struct sx_table *t);

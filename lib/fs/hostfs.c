@@ -23,6 +23,7 @@ static const styx_fs_ops ops = {
     .size = sizeof ops,
     .name = "hostfs",
     .serial = STYX_PARALLEL,
+    .detachable = STYX_OP(walk) | STYX_OP(read) | STYX_OP(getattr),
     .attach = attach,
     .walk = sx_host_walk,
     .open = sx_host_open,

@@ -102,6 +102,8 @@ styx_answer sx_host_open(styx_req *req, void *node, uint32_t flags) {
   styx_err err = open_node(h, node, flags, &handle, &st);
   if (err)
     return styx_reply_error(req, err);
+  if (!S_ISREG(st.stx_mode))
+    styx_req_stream(req); /* what is read from a FIFO or a device is gone */
   return styx_reply_open(req, sx_host_qid(h, &st), handle);
 }
 

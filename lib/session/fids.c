@@ -47,8 +47,10 @@ void sx_node_free(styx_session *s, struct sx_node *node) {
 }
 
 void sx_node_put(styx_session *s, struct sx_node *node) {
-  if (--node->n_refs == 0)
-    sx_work_push(s, &node->n_work, SX_FORGET);
+  if (--node->n_refs > 0)
+    return;
+  s->s_ending++;
+  sx_work_push(s, &node->n_work, SX_FORGET);
 }
 
 struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node) {
@@ -76,10 +78,12 @@ void sx_binding_put(styx_session *s, struct sx_binding *b) {
   if (--b->b_refs > 0)
     return;
   assert(sx_list_empty(&b->b_readers)); /* each reader has a pin */
-  if (b->b_open)
-    sx_work_push(s, &b->b_work, SX_CLOSE);
-  else
+  if (!b->b_open) {
     binding_free(s, b);
+    return;
+  }
+  s->s_ending++;
+  sx_work_push(s, &b->b_work, SX_CLOSE);
 }
 
 void sx_binding_closed(styx_session *s, struct sx_binding *b) {
@@ -171,23 +175,30 @@ static void grant_queue(styx_session *s, struct sx_slot *slot) {
   }
 }
 
+static void leave(struct sx_place *pl) {
+  struct sx_slot *slot = pl->pl_slot;
+  sx_unlink(&pl->pl_link);
+  pl->pl_slot = NULL;
+  if (slot && slot->f_holder == pl) {
+    slot->f_holder = NULL;
+    grant_queue(pl->pl_req->r_session, slot);
+    slot_drop_if_idle(pl->pl_req->r_session, slot);
+  }
+}
+
+void sx_places_leave(styx_req *r) {
+  for (int i = 0; i < 2; i++)
+    leave(&r->r_place[i]);
+}
+
 void sx_places_release(styx_req *r) {
-  styx_session *s = r->r_session;
   for (int i = 0; i < 2; i++) {
     struct sx_place *pl = &r->r_place[i];
-    struct sx_slot *slot = pl->pl_slot;
-    sx_unlink(&pl->pl_link);
-    pl->pl_slot = NULL;
-    if (pl->pl_pin) {
-      struct sx_binding *pin = pl->pl_pin;
-      pl->pl_pin = NULL;
-      sx_binding_put(s, pin);
-    }
-    if (slot && slot->f_holder == pl) {
-      slot->f_holder = NULL;
-      grant_queue(s, slot);
-      slot_drop_if_idle(s, slot);
-    }
+    struct sx_binding *pin = pl->pl_pin;
+    pl->pl_pin = NULL;
+    if (pin)
+      sx_binding_put(r->r_session, pin);
+    leave(pl);
   }
 }
 

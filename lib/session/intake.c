@@ -137,15 +137,16 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len) {
     return;
   }
   trace_in(s, &r->r_msg);
-  r->r_tagged.t_tag = tag;
   r->r_must_run = rules[p[4]].must_run;
-  if (!sx_tag_add(s, &r->r_tagged)) {
+  if (!sx_tag_add(r, tag)) {
     no_memory(s, p);
     sx_req_free(r);
     return;
   }
   s->s_outstanding++;
   sx_list_push(&s->s_requests, &r->r_all);
+  if (styx_req_deadline(r) != UINT64_MAX)
+    sx_list_push(&s->s_due, &r->r_timed);
   styx_err err = take_places(r, rules[p[4]].fids);
   if (err)
     sx_finish_error(r, err);

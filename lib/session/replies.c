@@ -86,6 +86,13 @@ styx_answer styx_reply_create(styx_req *req, void *node, styx_qid qid, void *han
   return publish(req, SX_A_CREATE);
 }
 
+void styx_req_stream(styx_req *req) { req->r_stream = true; }
+
+uint64_t styx_req_deadline(const styx_req *req) {
+  uint64_t bound = req->r_session->s_limits.request;
+  return bound && !req->r_must_run && bound < UINT64_MAX - req->r_since ? req->r_since + bound : UINT64_MAX;
+}
+
 void styx_req_iounit(styx_req *req, uint32_t iounit) { req->r_iounit = iounit; }
 
 styx_answer styx_reply_count(styx_req *req, uint32_t count) {
@@ -119,7 +126,7 @@ static uint8_t *frame(styx_req *r, size_t data) {
 }
 
 static styx_answer publish_frame(styx_req *r, enum sx_answer kind, size_t len) {
-  sx_rread_header(r->r_frame, r->r_tagged.t_tag, (uint32_t)len);
+  sx_rread_header(r->r_frame, r->r_tag, (uint32_t)len);
   r->r_frame_len = STYX_RREADHDRSZ + len;
   return publish(r, kind);
 }
@@ -210,7 +217,7 @@ styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
   struct names names;
   if (!claim(req))
     return ANSWERED;
-  styx_msg m = {.type = STYX_Rstat, .tag = req->r_tagged.t_tag};
+  styx_msg m = {.type = STYX_Rstat, .tag = req->r_tag};
   m.stat = stat_of(attr, &names);
   ptrdiff_t size = styx_encoded_size(&m, STYX_9P2000);
   if (size < 0 || (size_t)size > req->r_session->s_msize)

@@ -22,6 +22,7 @@ static void fill_handle(styx_req *r) {
   r->r_binding->b_handle = r->r_ans_handle;
   r->r_binding->b_open = true;
   r->r_binding->b_mode = r->r_msg.mode;
+  r->r_binding->b_stream = r->r_stream;
 }
 
 static void settle(styx_req *r) {
@@ -68,26 +69,32 @@ static void reply_walk(const styx_req *r, styx_msg *m) {
 static bool reply_success(styx_req *r) {
   styx_session *s = r->r_session;
   if (r->r_answer == SX_A_REF)
-    return sx_out_ref(s, r->r_tagged.t_tag, &r->r_segment);
+    return sx_out_ref(s, r->r_tag, &r->r_segment);
   if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR)
     return sx_out_frame(s, &r->r_frame, r->r_frame_size, r->r_frame_len);
-  styx_msg m = {.type = (uint8_t)(r->r_msg.type + 1), .tag = r->r_tagged.t_tag, .qid = r->r_qid, .count = r->r_count};
+  styx_msg m = {.type = (uint8_t)(r->r_msg.type + 1), .tag = r->r_tag, .qid = r->r_qid, .count = r->r_count};
   m.iounit = iounit(r);
   if (r->r_msg.type == STYX_Twalk)
     reply_walk(r, &m);
   return sx_out_msg(s, &m);
 }
 
-static bool reply_failure(styx_req *r) {
+/* Nothing has happened: silence, but only if a Tflush waits (F7, F8). */
+static bool reply_interrupted(styx_req *r) {
   styx_session *s = r->r_session;
-  bool interrupted = r->r_answer == SX_A_INTERRUPTED;
-  /* Silence only if a Tflush waits, and nothing has happened: a real error is delivered (F7, F8). */
-  if (interrupted && r->r_flushes && !r->r_must_run && !s->s_send_interrupted) {
+  if (r->r_flushes != SX_NO_TAG && !r->r_must_run && !s->s_send_interrupted) {
     s->s_info.flushed_silent++;
     return true;
   }
-  sx_error_sent(s, interrupted ? EINTR : r->r_err);
-  return sx_out_error(s, r->r_tagged.t_tag, interrupted ? EINTR : r->r_err, interrupted ? NULL : r->r_text);
+  sx_error_sent(s, EINTR);
+  return sx_out_error(s, r->r_tag, EINTR, NULL);
+}
+
+static bool reply_failure(styx_req *r) {
+  if (r->r_answer == SX_A_INTERRUPTED)
+    return reply_interrupted(r);
+  sx_error_sent(r->r_session, r->r_err); /* a real error is delivered, flushed or not */
+  return sx_out_error(r->r_session, r->r_tag, r->r_err, r->r_text);
 }
 
 /* ---- the end of a request ---- */
@@ -126,16 +133,49 @@ void sx_finish(styx_req *r) {
   bool success = succeeded(r);
   sx_unlink(&r->r_wait);
   sx_unlink(&r->r_all);
+  sx_unlink(&r->r_timed);
   s->s_outstanding--;
   if (success)
     settle(r);
-  sx_tag_del(s, &r->r_tagged);
+  sx_tag_del(s, r->r_tag);
   if (r->r_reading_dir)
     sx_dirread_over(r, success);
   /* An Rflush behind a reply that was lost would say that nothing has happened (F8). */
   if (!r->r_silent)
     r->r_silent = !(success ? reply_success(r) : reply_failure(r));
   sx_flushes_answer(r);
+  drop_leftovers(r);
+  release_reserved(r);
+  sx_places_release(r);
+  sx_req_put_locked(r);
+}
+
+/* Its pins, its buffers and its place among what a connection may hold stay with r until the handler has answered. */
+void sx_detach(styx_req *r) {
+  styx_session *s = r->r_session;
+  sx_unlink(&r->r_all);
+  sx_list_push(&s->s_detached, &r->r_all);
+  sx_unlink(&r->r_timed);
+  r->r_detached = true;
+  s->s_outstanding--;
+  s->s_info.detached++;
+  sx_tag_del(s, r->r_tag);
+  if (!r->r_silent)
+    r->r_silent = !reply_interrupted(r);
+  sx_flushes_answer(r);
+  sx_places_leave(r);
+}
+
+/* The answer of one that was detached: as if it had never been, save that what it made is given back. */
+static void detached_over(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (r->r_answer == SX_A_NODE) {
+    r->r_node->n_node = r->r_ans_node;
+    r->r_node->n_qid = r->r_qid;
+    sx_node_put(s, r->r_node);
+    r->r_node = NULL;
+  }
+  sx_unlink(&r->r_all);
   drop_leftovers(r);
   release_reserved(r);
   sx_places_release(r);
@@ -177,7 +217,9 @@ static void answered(styx_req *r) {
     r->r_answer = SX_A_ERROR;
     r->r_err = EIO;
   }
-  if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
+  if (r->r_detached)
+    detached_over(r);
+  else if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
     sx_walk_answered(r);
   else
     sx_finish(r);
@@ -192,9 +234,11 @@ static void take(styx_session *s, struct sx_post *p) {
     sx_req_free(SX_OF(styx_req, r_post, p));
     break;
   case SX_CLOSED:
+    s->s_ending--;
     sx_binding_closed(s, SX_OF(struct sx_binding, b_post, p));
     break;
   case SX_FORGOTTEN:
+    s->s_ending--;
     sx_node_free(s, SX_OF(struct sx_node, n_post, p));
     break;
   case SX_RELEASED:

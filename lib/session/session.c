@@ -33,7 +33,9 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
   sx_table_init(&s->s_fids, &s->s_alloc, seed);
   sx_table_init(&s->s_tags, &s->s_alloc, seed);
-  struct sx_link *lists[] = {&s->s_requests, &s->s_ready, &s->s_hungry, &s->s_work, &s->s_cancels};
+  s->s_tags.key_mask = UINT16_MAX;
+  struct sx_link *lists[] = {&s->s_requests, &s->s_detached, &s->s_due,  &s->s_asked,
+                             &s->s_ready,    &s->s_hungry,   &s->s_work, &s->s_cancels};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     sx_list_init(lists[i]);
   *out = s;
@@ -100,8 +102,9 @@ void sx_post(styx_session *s, struct sx_post *post, enum sx_post_kind kind) {
 
 /* ---- what has become possible ---- */
 
+/* Nobody is to be answered, and what was open is closed, save what a detached request still uses. */
 static bool reset_is_over(const styx_session *s) {
-  return s->s_resetting && !s->s_hungup && s->s_outstanding == 0 && s->s_nbindings == 0 && s->s_nnodes == 0;
+  return s->s_resetting && !s->s_hungup && s->s_outstanding == 0 && s->s_ending == 0;
 }
 
 static void start_ready(styx_session *s) {
@@ -164,32 +167,36 @@ static size_t timers(const styx_session *s, struct timer out[4]) {
     out[n++] =
         (struct timer){s->s_progress, l->stalled, "peer does not read its replies", offsetof(styx_limits, stalled)};
   if (s->s_resetting)
-    out[n++] =
-        (struct timer){s->s_reset_since, l->reset, "requests did not end at Tversion", offsetof(styx_limits, reset)};
+    out[n++] = (struct timer){s->s_reset_since, l->flush_bound ? l->flush_bound : l->reset,
+                              "requests did not end at Tversion", offsetof(styx_limits, reset)};
   return n;
 }
 
 uint64_t styx_session_deadline(const styx_session *s) {
-  uint64_t first = UINT64_MAX;
   struct timer t[4];
   if (s->s_hungup || s->s_ended)
-    return first;
+    return UINT64_MAX;
+  uint64_t first = sx_flush_deadline(s);
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (t[i].bound < UINT64_MAX - t[i].since && t[i].since + t[i].bound < first)
       first = t[i].since + t[i].bound;
   return first;
 }
 
-void styx_session_tick(styx_session *s, uint64_t now) {
+bool styx_session_tick(styx_session *s, uint64_t now) {
   struct timer t[4];
   s->s_now = now;
-  if (s->s_hungup)
-    return;
+  if (s->s_hungup || s->s_ended)
+    return false;
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (!s->s_ended && t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound) {
       ++*(uint64_t *)(void *)((char *)&s->s_info.hits + t[i].limit);
       sx_end(s, t[i].why);
     }
+  bool any = sx_flush_tick(s);
+  if (any)
+    sx_continue(s); /* what was cancelled has made room */
+  return any || s->s_ended;
 }
 
 /* ---- numbers ---- */
@@ -218,17 +225,23 @@ void styx_session_each_fid(const styx_session *s, styx_fid_fn *fn, void *arg) {
       fn(arg, slot->f_fid, slot->f_binding->b_node->n_qid, slot->f_binding->b_open);
 }
 
-size_t styx_session_each_request(const styx_session *s, styx_request_fn *fn, void *arg) {
+static size_t each_request(const styx_session *s, const struct sx_link *list, styx_request_fn *fn, void *arg) {
   size_t n = 0;
-  for (struct sx_link *l = s->s_requests.next; l != &s->s_requests; l = l->next, n++) {
+  for (struct sx_link *l = list->next; l != list; l = l->next, n++) {
     const styx_req *r = SX_OF(styx_req, r_all, l);
-    styx_request_info info = {.type = r->r_msg.type, .tag = r->r_tagged.t_tag, .fid = r->r_msg.fid};
+    styx_request_info info = {.type = r->r_msg.type, .tag = r->r_tag, .fid = r->r_msg.fid};
     if (sx_pin(r))
       info.qid = sx_pin(r)->b_node->n_qid;
     info.age = s->s_now - r->r_since;
     info.parked = sx_state(r) == SX_PARKED;
     info.cancelled = styx_req_cancelled(r);
+    info.detached = r->r_detached;
     fn(arg, &info);
   }
   return n;
+}
+
+size_t styx_session_each_request(const styx_session *s, styx_request_fn *fn, void *arg) {
+  size_t n = each_request(s, &s->s_requests, fn, arg);
+  return n + each_request(s, &s->s_detached, fn, arg);
 }

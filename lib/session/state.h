@@ -72,6 +72,7 @@ struct sx_binding {
   void *b_handle;
   bool b_open;
   uint8_t b_mode;
+  bool b_stream;               /* reads have effects */
   styx_req *b_clunk;           /* the Tclunk that waits for close's verdict */
   styx_err b_err;              /* of close; the runner, until posted */
   bool b_reading;              /* a directory read is running: they are serial for each fid */
@@ -102,17 +103,10 @@ struct sx_slot {
 
 /* ---- tags ---- */
 
-/* What the tag table points to: a request, or a Tflush that waits for one. */
-struct sx_tagged {
-  uint16_t t_tag;
-  bool t_is_flush;
-};
-
-struct sx_flush {
-  struct sx_tagged fl_tagged; /* first */
-  struct sx_flush *fl_next;   /* in the order of arrival */
-  styx_req *fl_victim;        /* the request itself, never its number (F4) */
-};
+/* The tag table says of each tag which request it is about: the request that has it, or, for a Tflush that waits, its
+ * victim: the request itself, never its number (F4). That is all there is of a Tflush; the user's bits of its key chain the
+ * Tflushes of one victim in order of arrival. */
+#define SX_NO_TAG 0x10000u /* ends a chain */
 
 /* ---- requests ---- */
 
@@ -138,29 +132,32 @@ struct sx_walk {
 };
 
 struct styx_req {
-  struct sx_tagged r_tagged; /* first */
   struct styx_work r_run;
   struct styx_work r_cancel;
   struct sx_post r_post;
-  struct sx_link r_wait; /* in s_ready, s_hungry or b_readers while parked there */
-  struct sx_link r_all;  /* in s_requests until retired */
+  struct sx_link r_wait;  /* in s_ready, s_hungry or b_readers while parked there */
+  struct sx_link r_all;   /* in s_requests until retired, then in s_detached while it runs on */
+  struct sx_link r_timed; /* in s_due until its deadline has passed, in s_asked from when it was to end */
   _Atomic uint32_t r_word;
   _Atomic uint32_t r_refs; /* the session until it is retired, and each work item */
   styx_session *r_session; /* immutable */
   size_t r_size;           /* immutable: of this allocation, the message behind it included */
   size_t r_reserved;       /* bytes of s_held that its reply may need */
   bool r_has_reserved;
+  uint16_t r_tag;     /* immutable */
   bool r_must_run;    /* immutable */
   bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
   bool r_silent;      /* hangup or Tversion: no reply */
   bool r_reading_dir; /* it is the running read of its directory fid */
+  bool r_detached;    /* answered for by its Rflush: nobody waits for the handler's answer */
   uint64_t r_since;   /* immutable: when it came in */
+  uint64_t r_asked;   /* when it was first told to end; UINT64_MAX: never */
   enum styx_op r_op;  /* what the runner calls */
   struct sx_place r_place[2];
-  struct sx_flush *r_flushes, **r_flush_end;
-  struct sx_node *r_node;       /* to be filled with the answer's node */
-  struct sx_binding *r_binding; /* to be filled and bound to a fid */
-  struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
+  uint32_t r_flushes, r_last_flush; /* tags of the Tflushes that wait for it, or SX_NO_TAG */
+  struct sx_node *r_node;           /* to be filled with the answer's node */
+  struct sx_binding *r_binding;     /* to be filled and bound to a fid */
+  struct sx_user *r_user;           /* counted, until r is freed; NULL while it has not started */
   struct sx_walk *r_walk;
   styx_setattr r_setattr;
   uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
@@ -173,6 +170,7 @@ struct styx_req {
   void *r_ans_node, *r_ans_handle;
   styx_qid r_qid;
   uint32_t r_iounit;
+  bool r_stream; /* of styx_req_stream */
   uint32_t r_count;
   uint8_t *r_frame; /* the outgoing message, header included */
   size_t r_frame_size, r_frame_len;
@@ -224,8 +222,11 @@ struct styx_session {
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
 
   struct sx_table s_fids;    /* sx_slot */
-  struct sx_table s_tags;    /* sx_tagged */
+  struct sx_table s_tags;    /* styx_req, see sx_flush_add */
   struct sx_link s_requests; /* every request not yet retired */
+  struct sx_link s_detached; /* every detached one */
+  struct sx_link s_due;      /* requests that have a deadline, the earliest first */
+  struct sx_link s_asked;    /* those that have been flushed or cancelled, the earliest first */
   struct sx_link s_ready;    /* all places granted, to be started */
   struct sx_link s_hungry;   /* reads that wait for bytes */
   struct sx_link s_work;     /* for styx_session_next */
@@ -245,9 +246,9 @@ struct styx_session {
 
   size_t s_outstanding;                              /* requests not yet retired */
   size_t s_nreq, s_nbindings, s_nnodes, s_nreleases; /* objects that exist */
-  size_t s_nflushes;
-  size_t s_held;     /* bytes: requests and reserved replies */
-  size_t s_reserved; /* requests that have reserved */
+  size_t s_ending;                                   /* closes and forgets that are to be run, or running */
+  size_t s_held;                                     /* bytes: requests and reserved replies */
+  size_t s_reserved;                                 /* requests that have reserved */
 
   uint64_t s_now; /* the clock as last told */
   uint64_t s_born, s_partial_since, s_progress, s_reset_since;
@@ -290,6 +291,7 @@ styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, st
 styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use);
 bool sx_places_granted(const styx_req *r);
 void sx_places_release(styx_req *r);
+void sx_places_leave(styx_req *r);                                            /* keeps the pins */
 void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b);    /* takes the count of b; b may be NULL */
 void sx_bind_answer(styx_req *r, struct sx_slot *slot, struct sx_binding *b); /* likewise, as r's success */
 void sx_fids_drop_all(styx_session *s);
@@ -307,19 +309,25 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
 void sx_req_free(styx_req *r);
 void sx_req_put(styx_req *r); /* any thread */
 void sx_req_put_locked(styx_req *r);
-bool sx_tag_add(styx_session *s, struct sx_tagged *t);
-struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag);
-void sx_tag_del(styx_session *s, const struct sx_tagged *t);
+bool sx_tag_add(styx_req *r, uint16_t tag);
+styx_req *sx_tag_find(const styx_session *s, uint16_t tag); /* what the tag is about */
+void sx_tag_del(styx_session *s, uint16_t tag);
+bool sx_flush_add(styx_req *victim, uint16_t tag);
+uint32_t sx_flush_take(styx_req *victim); /* the tag of the first that waits, or SX_NO_TAG */
 
 /* flush.c */
 void sx_t_flush(styx_session *s, const styx_msg *m);
-void sx_cancel(styx_req *r);
+void sx_cancel(styx_req *r, bool detach); /* r may be gone afterwards */
+void sx_ask_since(styx_req *r);           /* its time to end runs from now, if it does not yet */
+uint64_t sx_flush_deadline(const styx_session *s);
+bool sx_flush_tick(styx_session *s); /* true if it cancelled or ended anything */
 void sx_abort_all(styx_session *s);
 void sx_flushes_answer(styx_req *r);
 
 /* retire.c */
 void sx_finish(styx_req *r); /* the answer is in r: decide, settle, release, clear, append: one step */
 void sx_finish_error(styx_req *r, styx_err err);
+void sx_detach(styx_req *r); /* the same without an answer: it runs on, and what it will say is dropped */
 
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);

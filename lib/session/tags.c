@@ -15,8 +15,9 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
   memcpy(r->r_bytes, msg, len);
   r->r_session = s;
   r->r_since = s->s_now;
+  r->r_asked = UINT64_MAX;
   r->r_size = size;
-  r->r_flush_end = &r->r_flushes;
+  r->r_flushes = r->r_last_flush = SX_NO_TAG;
   r->r_cancel_fd = -1;
   atomic_init(&r->r_word, SX_PARKED);
   atomic_init(&r->r_refs, 1);
@@ -52,19 +53,49 @@ void sx_req_put(styx_req *r) {
     sx_post(r->r_session, &r->r_post, SX_FREE);
 }
 
-bool sx_tag_add(styx_session *s, struct sx_tagged *t) {
-  if (!sx_table_reserve(&s->s_tags))
+/* ---- the table of tags ---- */
+
+/* The user's bits of a key: the tag of the next Tflush of the same victim, or SX_NO_TAG. */
+enum { NEXT_SHIFT = 16 };
+
+static bool add(styx_req *about, uint16_t tag) {
+  struct sx_table *tags = &about->r_session->s_tags;
+  if (!sx_table_reserve(tags))
     return false;
-  sx_table_put(&s->s_tags, t->t_tag, t);
+  sx_table_put(tags, tag | (uint64_t)SX_NO_TAG << NEXT_SHIFT, about);
   return true;
 }
 
-struct sx_tagged *sx_tag_find(const styx_session *s, uint16_t tag) {
-  return sx_table_get(&s->s_tags, tag);
+bool sx_tag_add(styx_req *r, uint16_t tag) {
+  r->r_tag = tag;
+  return add(r, tag);
 }
 
-void sx_tag_del(styx_session *s, const struct sx_tagged *t) {
-  struct sx_tagged *was = sx_table_del(&s->s_tags, t->t_tag);
-  assert(was == t);
+styx_req *sx_tag_find(const styx_session *s, uint16_t tag) { return sx_table_get(&s->s_tags, tag); }
+
+void sx_tag_del(styx_session *s, uint16_t tag) {
+  void *was = sx_table_del(&s->s_tags, tag);
+  assert(was);
   (void)was;
+}
+
+bool sx_flush_add(styx_req *victim, uint16_t tag) {
+  if (!add(victim, tag))
+    return false;
+  if (victim->r_flushes == SX_NO_TAG)
+    victim->r_flushes = tag;
+  else
+    sx_table_cell(&victim->r_session->s_tags, victim->r_last_flush)->key = victim->r_last_flush | (uint64_t)tag
+                                                                                                      << NEXT_SHIFT;
+  victim->r_last_flush = tag;
+  return true;
+}
+
+uint32_t sx_flush_take(styx_req *victim) {
+  uint32_t tag = victim->r_flushes;
+  if (tag == SX_NO_TAG)
+    return tag;
+  victim->r_flushes = (uint32_t)(sx_table_cell(&victim->r_session->s_tags, tag)->key >> NEXT_SHIFT);
+  sx_tag_del(victim->r_session, (uint16_t)tag);
+  return tag;
 }

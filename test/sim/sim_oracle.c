@@ -58,7 +58,7 @@ static void version_done(struct conn *c, struct creq *v, const styx_msg *m) {
       if (r->fs == FS_RUNNING && !sim_fs_detachable(w, r->type))
         sim_fail(w, "Rversion came while request %u ran", (unsigned)r->id);
     }
-  for (int i = 0; i < w->nnodes; i++)
+  for (int i = 0; i < w->nnodes && !w->ops.detachable; i++) /* what is detached keeps its handle */
     if (w->nodes[i].conn == c && w->nodes[i].gen == c->gen && w->nodes[i].id < v->id &&
         (w->nodes[i].handles || w->nodes[i].nullhandles))
       sim_fail(w, "a handle of the old session is open after Rversion");

@@ -47,6 +47,8 @@ static styx_answer op_open(styx_req *r, void *node, uint32_t flags) {
   if (keep(r, STYX_OP_open))
     return styx_later(r);
   of(r)->handles++;
+  if (of(r)->stream)
+    styx_req_stream(r);
   return styx_reply_open(r, new_qid(of(r), false), of(r));
 }
 
@@ -152,7 +154,8 @@ static void keep_line(void *arg, bool out, const styx_msg *m) {
 
 struct script *script_bare(void) {
   struct script *p = calloc(1, sizeof *p);
-  p->export.fs = (styx_fs){&ops, p};
+  p->ops = ops;
+  p->export.fs = (styx_fs){&p->ops, p};
   p->limits = styx_limits_default();
   p->hooks.trace = keep_line;
   return p;

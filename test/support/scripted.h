@@ -18,6 +18,8 @@ struct script {
   uint64_t now;
   uint32_t hold;               /* STYX_OP bits */
   bool arm;                    /* held operations arm a cancel callback */
+  bool stream;                 /* what is opened is a stream */
+  styx_fs_ops ops;             /* what the filesystem declares may be changed */
   styx_req *held[SCRIPT_HELD]; /* in order of arrival; NULL once answered */
   int nheld;
   styx_req *cancelled[SCRIPT_HELD]; /* callbacks in order */

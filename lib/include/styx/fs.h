@@ -139,9 +139,13 @@ typedef struct styx_fs_ops {
   size_t size;      /* sizeof(styx_fs_ops): slots past it count as NULL, so the table can grow */
   const char *name; /* for logs */
   styx_serial serial;
-  uint32_t nowait;     /* never blocks: may run on the thread that reads */
-  uint32_t blocking;   /* may block for long: runs on a spare worker */
-  uint32_t detachable; /* has no effect: a flushed one may be abandoned while it runs */
+  uint32_t nowait;   /* never blocks: may run on the thread that reads */
+  uint32_t blocking; /* may block for long: runs on a spare worker */
+  /* Among walk, getattr and read: has no effect that anybody could see, so a flushed one is abandoned while it runs: its
+   * Rflush goes out at once, the handler is cancelled and may take its time, and whatever it answers is dropped (a node is
+   * forgotten). Node and handle stay until then. Never done to reads of directories, of exclusive-use files, and of what
+   * was opened with styx_req_stream. */
+  uint32_t detachable;
 
   /* Before the first client is answered; an error refuses to serve. Then, at every orderly end, cleanup, once, after all
    * nodes are forgotten. Neither is guaranteed after a crash: init must restore consistency. NULL: success. May block. */

@@ -73,6 +73,10 @@ STYX_API styx_answer styx_reply_create(styx_req *req, void *node, styx_qid qid, 
  * the session say msize - 24, which also bounds it. A hint to clients: smaller and larger requests come all the same. */
 STYX_API void styx_req_iounit(styx_req *req, uint32_t iounit);
 
+/* Before styx_reply_open or styx_reply_create: reads through this handle have effects (they consume, or wait for events), so
+ * that they are never abandoned, even where the filesystem declares read detachable (fs.h). */
+STYX_API void styx_req_stream(styx_req *req);
+
 /* read: len bytes at data, copied before this returns; more than was asked for is cut to it. 0 bytes is end of file. */
 STYX_API styx_answer styx_reply_data(styx_req *req, const void *data, size_t len);
 
@@ -128,6 +132,10 @@ STYX_API bool styx_req_on_cancel(styx_req *req, styx_cancel_fn *fn, void *arg);
 
 /* True once the request has been cancelled. */
 STYX_API bool styx_req_cancelled(const styx_req *req);
+
+/* When the request will be cancelled by itself, on the clock that the session is told (of styx_server: CLOCK_MONOTONIC), in
+ * nanoseconds; UINT64_MAX for never: no limit of time is set (limits.def, request), or it has to run to its end. */
+STYX_API uint64_t styx_req_deadline(const styx_req *req);
 
 /* A descriptor that becomes readable when the request is cancelled, for poll beside the handler's own; made on the first
  * call by the embedder's hook, closed by the library when the request is over; never read from it, never close it.

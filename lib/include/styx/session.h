@@ -147,9 +147,10 @@ STYX_API void styx_session_sent(styx_session *s, size_t len, uint64_t now);
 
 /* ---- time and end ---- */
 
-/* When styx_session_tick wants to be called next; UINT64_MAX for never. */
+/* When styx_session_tick wants to be called next; UINT64_MAX for never. tick says true if there may be new work, new bytes, or
+ * the end. */
 STYX_API uint64_t styx_session_deadline(const styx_session *s);
-STYX_API void styx_session_tick(styx_session *s, uint64_t now);
+STYX_API bool styx_session_tick(styx_session *s, uint64_t now);
 
 /* The session has ended by itself (framing lost, a timeout, no memory for a reply it owes): NULL, or the reason as one
  * phrase. The embedder sends what is still pending if it can, calls styx_session_hangup and goes on as after that. */
@@ -166,7 +167,8 @@ STYX_API bool styx_session_busy(const styx_session *s);
 typedef struct styx_session_info {
   uint32_t msize; /* 0 before the first good Tversion */
   size_t requests, fids, parked, held_bytes, outbox_bytes;
-  uint64_t messages_in, messages_out, errors, flushes, flushed_silent, cancelled, duplicate_answers, dropped_answers;
+  uint64_t messages_in, messages_out, errors, flushes, flushed_silent, cancelled, detached, duplicate_answers,
+      dropped_answers;
   styx_limits hits; /* how often each limit was met */
 } styx_session_info;
 STYX_API styx_session_info styx_session_inspect(const styx_session *s);
@@ -179,6 +181,7 @@ typedef struct styx_request_info {
   styx_qid qid; /* of the fid's file; zero when it has none yet */
   uint64_t age; /* ns since it came in, by the clock as last told */
   bool parked, cancelled;
+  bool detached; /* its handler runs on, its tag is free */
 } styx_request_info;
 typedef void styx_request_fn(void *arg, const styx_request_info *request);
 STYX_API size_t styx_session_each_request(const styx_session *s, styx_request_fn *fn, void *arg);
