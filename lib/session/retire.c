@@ -128,6 +128,14 @@ static void release_reserved(styx_req *r) {
   r->r_has_reserved = false;
 }
 
+/* Nobody is to be told anything any more. */
+static void over(styx_req *r) {
+  drop_leftovers(r);
+  release_reserved(r);
+  sx_places_release(r);
+  sx_req_put_locked(r);
+}
+
 void sx_finish(styx_req *r) {
   styx_session *s = r->r_session;
   bool success = succeeded(r);
@@ -144,10 +152,7 @@ void sx_finish(styx_req *r) {
   if (!r->r_silent)
     r->r_silent = !(success ? reply_success(r) : reply_failure(r));
   sx_flushes_answer(r);
-  drop_leftovers(r);
-  release_reserved(r);
-  sx_places_release(r);
-  sx_req_put_locked(r);
+  over(r);
 }
 
 /* Its pins, its buffers and its place among what a connection may hold stay with r until the handler has answered. */
@@ -176,10 +181,7 @@ static void detached_over(styx_req *r) {
     r->r_node = NULL;
   }
   sx_unlink(&r->r_all);
-  drop_leftovers(r);
-  release_reserved(r);
-  sx_places_release(r);
-  sx_req_put_locked(r);
+  over(r);
 }
 
 void sx_finish_error(styx_req *r, styx_err err) {
