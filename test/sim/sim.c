@@ -152,6 +152,7 @@ static void throw_dice(struct sim *w) {
 
 static void configure(struct sim *w) {
   w->limits = styx_limits_default();
+  sim_limits_of_time(w);
   if (w->small_limits) {
     w->limits.requests = 2 + sim_roll(w, 12);
     w->limits.fids = 2 + sim_roll(w, 6);

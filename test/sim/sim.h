@@ -181,6 +181,7 @@ int sim_run(const struct sim_program *p, int argc, char **argv);
 uint32_t sim_roll(struct sim *w, uint32_t n); /* 0 .. n-1 */
 bool sim_chance(struct sim *w, int percent);
 void sim_throw_client_dice(struct sim *w);
+void sim_limits_of_time(struct sim *w); /* now and then requests have a deadline, and their end a bound */
 void sim_note(struct sim *w, const char *fmt, ...) STYX_PRINTF(2, 3);
 _Noreturn void sim_fail(struct sim *w, const char *fmt, ...) STYX_PRINTF(2, 3);
 _Noreturn void sim_full(struct sim *w); /* a table of the simulation's own is full: the schedule ends here */

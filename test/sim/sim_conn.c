@@ -125,7 +125,7 @@ void sim_conn_open(struct sim *w, struct conn *c) {
 
 bool sim_check_ended(struct conn *c) {
   const char *why = styx_session_ended(c->s);
-  if (why && !c->relaxed && !c->w->big_time && !c->garbage)
+  if (why && !c->relaxed && !c->w->big_time && !c->w->limits.flush_bound && !c->garbage)
     sim_fail(c->w, "the session ended: %s", why);
   if (why)
     c->closed_by_peer = true;

@@ -82,7 +82,7 @@ static bool error_from_outside(const struct conn *c, const struct creq *r) {
   switch (r->err) {
   case EINTR:
     return r->fs == FS_INTERRUPTED || r->may_interrupt || ((!has_id || dotdot) && c->interrupted > 0) ||
-           (w->config.send_interrupted && r->flushed);
+           (w->config.send_interrupted && r->flushed) || w->limits.request;
   case ENOMEM:
     return c->relaxed;
   case STYX_ELIMIT:
@@ -108,7 +108,7 @@ static void check_error(struct conn *c, const struct creq *r) {
   struct sim *w = c->w;
   bool wrong = illegal(c, r);
   if (error_from_outside(c, r)) {
-    if (r->fs == FS_OK && r->type != STYX_Twalk && !c->relaxed)
+    if (r->fs == FS_OK && r->type != STYX_Twalk && !sim_fs_detachable(w, r->type) && !c->relaxed)
       sim_fail(w, "request %u took effect and got error \"%s\"", (unsigned)r->id, styx_err_text(r->err));
     return;
   }

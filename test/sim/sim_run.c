@@ -94,6 +94,13 @@ void __asan_on_error(void);
 void __asan_on_error(void) { say_seed(); }
 
 /* What the clients send, and how the filesystem answers. */
+void sim_limits_of_time(struct sim *w) {
+  if (sim_chance(w, 15))
+    w->limits.request = 1 + sim_roll(w, 5000000);
+  if (sim_chance(w, 15))
+    w->limits.flush_bound = 1 + sim_roll(w, 5000000);
+}
+
 void sim_throw_client_dice(struct sim *w) {
   static const unsigned msgs[16] = {4, 14, 4, 8, 4, 10, 6, 1, 10, 1, 6, 2, 3, 3, 1, 1};
   for (int i = 0; i < 16; i++)
