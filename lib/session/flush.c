@@ -23,7 +23,7 @@ static bool out_rflush(styx_session *s, uint16_t tag) {
 /* Everybody who waited for r is answered, in the order of arrival, in the same step that retires r: a later Tflush of the
  * same tag can only come behind (flush.md, rule 3). */
 void sx_flushes_answer(styx_req *r) {
-  for (uint32_t tag; (tag = sx_flush_take(r)) != SX_NO_TAG;)
+  for (uint32_t tag; (tag = sx_chain_take(&r->r_session->s_tags, &r->r_flushes)) != SX_NO_TAG;)
     if (!r->r_silent) /* one that is lost may not be overtaken (F10); the session has ended then */
       r->r_silent = !out_rflush(r->r_session, (uint16_t)tag);
 }
@@ -99,17 +99,18 @@ void sx_cancel(styx_req *r, bool detach) {
 
 /* Before Tversion, under NOTAG and under a tag in use a Tflush does nothing, but it is answered (F2). */
 static bool is_void(const styx_session *s, const styx_msg *m) {
-  return !s->s_msize || m->tag == STYX_NOTAG || m->oldtag == STYX_NOTAG || sx_tag_find(s, m->tag);
+  return !s->s_msize || m->tag == STYX_NOTAG || m->oldtag == STYX_NOTAG || sx_tags_find(&s->s_tags, m->tag);
 }
 
 void sx_t_flush(styx_session *s, const styx_msg *m) {
   s->s_info.flushes++;
-  styx_req *victim = is_void(s, m) ? NULL : sx_tag_find(s, m->oldtag); /* that of a Tflush is its own victim (F12) */
+  /* What a Tflush is about is its own victim (F12). */
+  styx_req *victim = is_void(s, m) ? NULL : sx_tags_find(&s->s_tags, m->oldtag);
   if (!victim) {
     out_rflush(s, m->tag);
     return;
   }
-  if (!sx_flush_add(victim, m->tag)) {
+  if (!sx_chain_add(&s->s_tags, &victim->r_flushes, m->tag, victim)) {
     sx_end(s, "no memory to record a Tflush"); /* it may not be answered by an error, nor too early */
     return;
   }

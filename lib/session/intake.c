@@ -138,7 +138,8 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len) {
   }
   trace_in(s, &r->r_msg);
   r->r_must_run = rules[p[4]].must_run;
-  if (!sx_tag_add(r, tag)) {
+  r->r_tag = tag;
+  if (!sx_tags_add(&s->s_tags, tag, r)) {
     no_memory(s, p);
     sx_req_free(r);
     return;
@@ -190,7 +191,7 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len) {
     refuse(s, tag, STYX_EUNKNOWN);
   else if (tag == STYX_NOTAG)
     refuse(s, tag, STYX_EBADTAG);
-  else if (sx_tag_find(s, tag))
+  else if (sx_tags_find(&s->s_tags, tag))
     refuse(s, tag, STYX_EDUPTAG);
   else if (over_limit(s, type, len))
     refuse(s, tag, STYX_ELIMIT);

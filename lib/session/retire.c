@@ -82,7 +82,7 @@ static bool reply_success(styx_req *r) {
 /* Nothing has happened: silence, but only if a Tflush waits (F7, F8). */
 static bool reply_interrupted(styx_req *r) {
   styx_session *s = r->r_session;
-  if (r->r_flushes != SX_NO_TAG && !r->r_must_run && !s->s_send_interrupted) {
+  if (!sx_chain_is_empty(&r->r_flushes) && !r->r_must_run && !s->s_send_interrupted) {
     s->s_info.flushed_silent++;
     return true;
   }
@@ -145,7 +145,7 @@ void sx_finish(styx_req *r) {
   s->s_outstanding--;
   if (success)
     settle(r);
-  sx_tag_del(s, r->r_tag);
+  sx_tags_del(&s->s_tags, r->r_tag);
   if (r->r_reading_dir)
     sx_dirread_over(r, success);
   /* An Rflush behind a reply that was lost would say that nothing has happened (F8). */
@@ -164,7 +164,7 @@ void sx_detach(styx_req *r) {
   r->r_detached = true;
   s->s_outstanding--;
   s->s_info.detached++;
-  sx_tag_del(s, r->r_tag);
+  sx_tags_del(&s->s_tags, r->r_tag);
   if (!r->r_silent)
     r->r_silent = !reply_interrupted(r);
   sx_flushes_answer(r);

@@ -32,8 +32,7 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   s->s_now = s->s_born = s->s_progress = now;
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
   sx_table_init(&s->s_fids, &s->s_alloc, seed);
-  sx_table_init(&s->s_tags, &s->s_alloc, seed);
-  s->s_tags.key_mask = UINT16_MAX;
+  sx_tags_init(&s->s_tags, &s->s_alloc, seed);
   struct sx_link *lists[] = {&s->s_requests, &s->s_detached, &s->s_due,  &s->s_asked,
                              &s->s_ready,    &s->s_hungry,   &s->s_work, &s->s_cancels};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

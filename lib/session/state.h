@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/table.h"
+#include "session/chain.h"
 #include "session/work.h"
 
 #include <styx/session.h>
@@ -101,13 +102,6 @@ struct sx_slot {
   struct sx_link f_queue;
 };
 
-/* ---- tags ---- */
-
-/* The tag table says of each tag which request it is about: the request that has it, or, for a Tflush that waits, its
- * victim: the request itself, never its number (F4). That is all there is of a Tflush; the user's bits of its key chain the
- * Tflushes of one victim in order of arrival. */
-#define SX_NO_TAG 0x10000u /* ends a chain */
-
 /* ---- requests ---- */
 
 enum sx_answer {
@@ -154,10 +148,10 @@ struct styx_req {
   uint64_t r_asked;   /* when it was first told to end; UINT64_MAX: never */
   enum styx_op r_op;  /* what the runner calls */
   struct sx_place r_place[2];
-  uint32_t r_flushes, r_last_flush; /* tags of the Tflushes that wait for it, or SX_NO_TAG */
-  struct sx_node *r_node;           /* to be filled with the answer's node */
-  struct sx_binding *r_binding;     /* to be filled and bound to a fid */
-  struct sx_user *r_user;           /* counted, until r is freed; NULL while it has not started */
+  struct sx_chain r_flushes;    /* the Tflushes that wait for it */
+  struct sx_node *r_node;       /* to be filled with the answer's node */
+  struct sx_binding *r_binding; /* to be filled and bound to a fid */
+  struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
   struct sx_walk *r_walk;
   styx_setattr r_setattr;
   uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
@@ -222,7 +216,7 @@ struct styx_session {
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
 
   struct sx_table s_fids;    /* sx_slot */
-  struct sx_table s_tags;    /* styx_req, see sx_flush_add */
+  struct sx_table s_tags;    /* styx_req: see chain.h */
   struct sx_link s_requests; /* every request not yet retired */
   struct sx_link s_detached; /* every detached one */
   struct sx_link s_due;      /* requests that have a deadline, the earliest first */
@@ -309,11 +303,6 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
 void sx_req_free(styx_req *r);
 void sx_req_put(styx_req *r); /* any thread */
 void sx_req_put_locked(styx_req *r);
-bool sx_tag_add(styx_req *r, uint16_t tag);
-styx_req *sx_tag_find(const styx_session *s, uint16_t tag); /* what the tag is about */
-void sx_tag_del(styx_session *s, uint16_t tag);
-bool sx_flush_add(styx_req *victim, uint16_t tag);
-uint32_t sx_flush_take(styx_req *victim); /* the tag of the first that waits, or SX_NO_TAG */
 
 /* flush.c */
 void sx_t_flush(styx_session *s, const styx_msg *m);

@@ -1,7 +1,6 @@
-/* tags.c: requests, their counts, and the table of outstanding tags. */
+/* tags.c: requests and their counts. */
 #include "session/state.h"
 
-#include <assert.h>
 #include <string.h>
 
 styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
@@ -17,7 +16,7 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
   r->r_since = s->s_now;
   r->r_asked = UINT64_MAX;
   r->r_size = size;
-  r->r_flushes = r->r_last_flush = SX_NO_TAG;
+  r->r_flushes = sx_chain_empty();
   r->r_cancel_fd = -1;
   atomic_init(&r->r_word, SX_PARKED);
   atomic_init(&r->r_refs, 1);
@@ -51,51 +50,4 @@ void sx_req_put(styx_req *r) {
   /* release: what this thread did to r comes before the free; acquire: for the last one. pairs with: itself */
   if (atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
     sx_post(r->r_session, &r->r_post, SX_FREE);
-}
-
-/* ---- the table of tags ---- */
-
-/* The user's bits of a key: the tag of the next Tflush of the same victim, or SX_NO_TAG. */
-enum { NEXT_SHIFT = 16 };
-
-static bool add(styx_req *about, uint16_t tag) {
-  struct sx_table *tags = &about->r_session->s_tags;
-  if (!sx_table_reserve(tags))
-    return false;
-  sx_table_put(tags, tag | (uint64_t)SX_NO_TAG << NEXT_SHIFT, about);
-  return true;
-}
-
-bool sx_tag_add(styx_req *r, uint16_t tag) {
-  r->r_tag = tag;
-  return add(r, tag);
-}
-
-styx_req *sx_tag_find(const styx_session *s, uint16_t tag) { return sx_table_get(&s->s_tags, tag); }
-
-void sx_tag_del(styx_session *s, uint16_t tag) {
-  void *was = sx_table_del(&s->s_tags, tag);
-  assert(was);
-  (void)was;
-}
-
-bool sx_flush_add(styx_req *victim, uint16_t tag) {
-  if (!add(victim, tag))
-    return false;
-  if (victim->r_flushes == SX_NO_TAG)
-    victim->r_flushes = tag;
-  else
-    sx_table_cell(&victim->r_session->s_tags, victim->r_last_flush)->key = victim->r_last_flush | (uint64_t)tag
-                                                                                                      << NEXT_SHIFT;
-  victim->r_last_flush = tag;
-  return true;
-}
-
-uint32_t sx_flush_take(styx_req *victim) {
-  uint32_t tag = victim->r_flushes;
-  if (tag == SX_NO_TAG)
-    return tag;
-  victim->r_flushes = (uint32_t)(sx_table_cell(&victim->r_session->s_tags, tag)->key >> NEXT_SHIFT);
-  sx_tag_del(victim->r_session, (uint16_t)tag);
-  return tag;
 }
