@@ -45,11 +45,14 @@ STYX_API const char *styx_err_text(styx_err err);
 /* The Linux errno that 9P2000.u and 9P2000.L send for err; an errno is itself, what has no row is EIO. */
 STYX_API int styx_err_errno(styx_err err);
 
-/* The error that a peer's text stands for: the first row with this text (every text of the table, and the usual texts
- * of Plan 9, lib9p and Linux), else STYX_EREMOTE_TEXT: keep the peer's own words beside it. */
+/* The error that a peer's text stands for: the first row with this text, else what lib/base/aliases.def knows of other
+ * servers' words (some by their beginning or end, as "NAME: authentication not required"), else the errno whose text in
+ * the C library it is, else STYX_EREMOTE_TEXT. Several texts have one error: keep the peer's own words beside it. text
+ * may be NULL when len is 0. */
 STYX_API styx_err styx_err_from_text(const char *text, size_t len);
 
-/* True when the byte stream cannot be followed after err, so that the connection must end (design.md 7). */
+/* True when the byte stream cannot be followed after err, so that the connection must end (design.md 7). For what
+ * decoding found: an error that was read from a peer's reply ends nothing. */
 STYX_API bool styx_err_is_framing(styx_err err);
 
 #ifdef __cplusplus

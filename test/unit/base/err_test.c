@@ -19,13 +19,15 @@ static const struct {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
+enum { LAST_ERRNO = 4095 };
+
 static styx_err from(const char *text) { return styx_err_from_text(text, strlen(text)); }
 
 Test(err, every_row_has_its_text_and_its_errno) {
   for (size_t i = 0; i < NROWS; i++) {
     cr_assert_str_eq(styx_err_text(rows[i].err), rows[i].text);
     cr_assert_eq(styx_err_errno(rows[i].err), rows[i].errno_, "%s", rows[i].text);
-    cr_assert(rows[i].errno_ > 0 && rows[i].errno_ < 4096);
+    cr_assert(rows[i].errno_ > 0 && rows[i].errno_ <= LAST_ERRNO);
   }
 }
 
@@ -49,41 +51,10 @@ Test(err, texts_fit_what_clients_keep) {
     cr_assert(strlen(rows[i].text) > 0 && strlen(rows[i].text) < 128);
 }
 
-Test(err, the_words_of_other_systems_are_understood) {
-  static const struct {
-    const char *text;
-    styx_err err;
-  } words[] = {
-      {"No such file or directory", ENOENT},
-      {"file not found", ENOENT},
-      {"directory entry not found", ENOENT},
-      {"Permission denied", EACCES},
-      {"permission denied", EACCES},
-      {"File exists", EEXIST},
-      {"file exists", EEXIST},
-      {"Not a directory", ENOTDIR},
-      {"walk in non-directory", ENOTDIR},
-      {"create in non-directory", ENOTDIR},
-      {"is a directory", EISDIR},
-      {"file is a directory", EISDIR},
-      {"directory is not empty", ENOTEMPTY},
-      {"file system is full", ENOSPC},
-      {"i/o error", EIO},
-      {"interrupted", EINTR},
-      {"not owner", EPERM},
-      {"Not a typewriter", ENOTTY},
-      {"unknown fid", STYX_EBADFID},
-      {"no such fid", STYX_EBADFID},
-      {"duplicate fid", STYX_EINUSE},
-      {"bad offset", STYX_EOFFSET},
-      {"tag in use", STYX_EDUPTAG},
-      {"hung up", STYX_EHANGUP},
-      {"Stale file handle", ESTALE},
-      {"No message of desired type", ENOMSG},
-      {"Address family not supported by protocol", EAFNOSUPPORT},
-  };
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    cr_assert_eq(from(words[i].text), words[i].err, "%s", words[i].text);
+Test(err, every_errno_reads_back_from_its_text) {
+  for (int e = 1; e <= LAST_ERRNO; e++)
+    if (strcmp(styx_err_text(e), "unknown error") != 0)
+      cr_assert_eq(from(styx_err_text(e)), e, "%s", styx_err_text(e));
 }
 
 Test(err, unknown_words_are_the_servers_own) {
@@ -98,7 +69,7 @@ Test(err, unknown_words_are_the_servers_own) {
 Test(err, an_errno_without_a_row_is_itself_in_the_words_of_the_c_library) {
   cr_assert_eq(styx_err_errno(ENOPROTOOPT), ENOPROTOOPT);
   cr_assert_str_eq(styx_err_text(ENOPROTOOPT), "Protocol not available");
-  for (int e = 1; e < 4096; e++) {
+  for (int e = 1; e <= LAST_ERRNO; e++) {
     cr_assert_eq(styx_err_errno(e), e);
     cr_assert(styx_err_text(e)[0]);
   }
