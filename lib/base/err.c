@@ -97,6 +97,17 @@ styx_err styx_err_from_text(const char *text, size_t len) {
   return err ? err : STYX_EREMOTE_TEXT;
 }
 
+styx_err styx_err_from_wire(const char *text, size_t len, uint32_t ecode) {
+  styx_err said = known(text, len);
+  bool number = ecode >= 1 && ecode <= LAST_ERRNO;
+  bool named = number && libc_text((int)ecode);
+  if (said && (!named || styx_err_errno(said) == (int)ecode))
+    return said;
+  if (number)
+    return (int)ecode;
+  return len ? STYX_EREMOTE_TEXT : EIO;
+}
+
 bool styx_err_is_framing(styx_err err) {
   return err == STYX_EFRAME || err == STYX_ETOOLONG || err == STYX_ETRUNC || err == STYX_ENOTT;
 }

@@ -51,6 +51,18 @@ STYX_API int styx_err_errno(styx_err err);
  * may be NULL when len is 0. */
 STYX_API styx_err styx_err_from_text(const char *text, size_t len);
 
+/* The error that an error reply with a number stands for: Rerror of 9P2000.u (text and errno, contract.md 1.14) or
+ * Rlerror of 9P2000.L (contract.md 1.15: no text, so len is 0 and text may be NULL). The first of these that holds:
+ *
+ *   the text is known to styx_err_from_text, and ecode is its styx_err_errno or no errno at all: the text's error
+ *   ecode is 1 to 4095: ecode itself
+ *   there is a text: STYX_EREMOTE_TEXT
+ *   there is none: EIO
+ *
+ * "No errno at all" is 0, what is over 4095, and a number that the C library has no text for. So the result is never
+ * STYX_OK, and an error of the protocol's own comes from a text alone. Keep the peer's words, as above. */
+STYX_API styx_err styx_err_from_wire(const char *text, size_t len, uint32_t ecode);
+
 /* True when the byte stream cannot be followed after err, so that the connection must end (design.md 7). For what
  * decoding found: an error that was read from a peer's reply ends nothing. */
 STYX_API bool styx_err_is_framing(styx_err err);
