@@ -237,6 +237,13 @@ STYX_API const char *styx_dialect_version(styx_dialect dialect);
 STYX_API bool styx_compatible(styx_msg *rversion, const styx_msg *tversion, uint32_t msize, unsigned dialects,
                               styx_dialect *dialect);
 
+/* Does buf hold a T-message, judging by nothing but its type byte (T is even)? False when that is not within len. */
+STYX_API bool styx_is_tmsg(const void *buf, size_t len);
+
+/* The longest beginning of s that has at most max bytes and does not end inside a UTF-8 character. Bytes that are no UTF-8
+ * are cut where max falls, so no more than three bytes are ever given up. Borrows from s. */
+STYX_API styx_str styx_str_cut(styx_str s, size_t max);
+
 /* ---- printing: one line, no newline, safe on hostile bytes (what is not printable ASCII or UTF-8 is \xHH) ---- */
 
 /* As snprintf: returns the length that the whole text has, writes at most cap bytes with the terminator.
