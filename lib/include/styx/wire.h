@@ -175,6 +175,10 @@ STYX_API ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len
 #define STYX_VERSION_UNKNOWN "unknown" /* Rversion: none in common */
 #define STYX_NONUNAME 0xFFFFFFFFu      /* .u and .L: n_uname says nothing, uname counts */
 
+/* The type of a styx_msg that says why reading one failed (styx/msgio.h): ename is the reason. It is never on the wire:
+ * encoding it is STYX_EUNKNOWN. */
+enum { STYX_Readerror = 0 };
+
 enum { STYX_QTLINK = 0x01 };
 #define STYX_DMMOUNT 0x10000000u /* the kernel's own; not sent */
 
