@@ -22,6 +22,7 @@
 
 #include <styx/alloc.h>
 #include <styx/fs.h>
+#include <styx/span.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -132,11 +133,6 @@ STYX_API void *styx_work_arg(const styx_work *work);
 STYX_API bool styx_session_retire(styx_session *s, uint64_t now);
 
 /* ---- bytes out ---- */
-
-typedef struct styx_span { /* laid out as struct iovec */
-  void *base;
-  size_t len;
-} styx_span;
 
 /* Fill at most n spans with what is to be sent, in order; returns how many. Their bytes stay where they are until
  * styx_session_sent or styx_session_hangup; other calls may append to what is pending. */
