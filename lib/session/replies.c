@@ -227,7 +227,7 @@ styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
 /* Linux asks for what is left of its buffer and takes 0 bytes for "not now". At the start of a directory that would say that
  * it is empty, and at an entry that no read can carry that it ends there. */
 static bool ever_fits(const styx_req *r, const styx_stat *st) {
-  ptrdiff_t size = styx_stat_size(st);
+  ptrdiff_t size = styx_stat_size(st, STYX_9P2000);
   return size >= 0 && (size_t)size <= r->r_session->s_msize - STYX_RREADHDRSZ;
 }
 
