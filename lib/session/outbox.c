@@ -74,9 +74,15 @@ static void pause_if_full(styx_session *s) {
   s->s_progress = s->s_now;
 }
 
-static void trace_out(styx_session *s, const uint8_t *frame, size_t len) {
+static void tap_out(styx_session *s, const styx_span *spans, size_t n) {
+  if (s->s_hooks.tap)
+    s->s_hooks.tap(s->s_hook_arg, true, spans, n);
+}
+
+static void trace_out(styx_session *s, uint8_t *frame, size_t len) {
   styx_msg m;
   s->s_info.messages_out++;
+  tap_out(s, &(styx_span){frame, len}, 1);
   if (s->s_hooks.trace && styx_decode(&m, frame, len, 0, STYX_9P2000) > 0)
     s->s_hooks.trace(s->s_hook_arg, true, &m);
 }
@@ -110,21 +116,15 @@ bool sx_out_msg(styx_session *s, const styx_msg *m) {
   return true;
 }
 
-/* Cut at a character boundary: an error text is the one thing that may be shortened (contract 1.1). */
-static styx_str cut(const char *text, size_t most) {
-  styx_str t = styx_str_of(text);
-  if (t.len <= most)
-    return t;
-  t.len = most;
-  while (t.len > 0 && ((uint8_t)t.s[t.len] & 0xC0) == 0x80)
-    t.len--;
-  return t;
-}
-
+/* An error text is the one thing that may be shortened (contract 1.1). */
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text) {
   size_t most = (s->s_msize ? s->s_msize : STYX_MINMSIZE) - STYX_HDRSZ - 2;
+  styx_str words = styx_str_of(text ? text : styx_err_text(err));
+  s->s_info.hits.ename += words.len > s->s_limits.ename;
+  if (most > s->s_limits.ename)
+    most = (size_t)s->s_limits.ename;
   styx_msg m = {.type = STYX_Rerror, .tag = tag};
-  m.ename = cut(text ? text : styx_err_text(err), most < UINT16_MAX ? most : UINT16_MAX);
+  m.ename = styx_str_cut(words, most < UINT16_MAX ? most : UINT16_MAX);
   return sx_out_msg(s, &m);
 }
 
@@ -165,6 +165,7 @@ bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref) {
   append(s, *ref);
   *ref = NULL;
   s->s_info.messages_out++;
+  tap_out(s, (styx_span[]){{at, STYX_RREADHDRSZ}, {s->s_out.o_last->g_base, count}}, 2);
   if (s->s_hooks.trace) {
     styx_msg m = {.type = STYX_Rread, .tag = tag, .count = count, .data = s->s_out.o_last->g_base};
     s->s_hooks.trace(s->s_hook_arg, true, &m);
