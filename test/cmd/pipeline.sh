@@ -79,6 +79,24 @@ here "a second signal cuts it short" ends 1
 check "the log names the operation" says err "Tread of qid path"
 wait "$client" || true
 
+start_stuck "${S[@]}" --request-timeout 0.2 --flush-bound 0.2
+check "a stuck request ends its connection" not styx read /stuck
+check "the log says which" says err 'msg="cancelled request does not end" peer="unix" detail="Tread of '
+check "others are served" test "$(styx read /motd)" = "All is well."
+here "the handler is stuck for ever" numbers_say 'styx_limit_hits_total{limit="flush-bound"} 1'
+kill -TERM "$pid"
+kill -TERM "$pid" 2>/dev/null || true
+here "and the server says so in the end" ends 1
+
+mkdir "$scratch/pipes"
+mkfifo "$scratch/pipes/fifo"
+exec 8<>"$scratch/pipes/fifo" # somebody who never writes
+start "${S[@]}" -e "$scratch/pipes" --request-timeout 0.2
+too_long() { ! styx read /fifo >"$scratch/told" 2>&1 && says told "Interrupted system call"; }
+check "a request that takes too long is refused" too_long
+exec 8>&-
+here "it ends with 0" stop TERM
+
 # ---- numbers ----
 
 start "${S[@]}" --mem --max-requests 7 --max-name 12
