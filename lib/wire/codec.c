@@ -112,8 +112,10 @@ ptrdiff_t styx_decode_lenient(styx_msg *m, const void *buf, size_t len, uint32_t
   const uint8_t *p = buf;
   m->type = p[4];
   m->tag = sx_load16(p + 5);
-  if (!styx_msg_exists(m->type, dialect))
+  if (!styx_msg_exists(m->type, dialect)) {
+    m->ename = (styx_str){NULL, 0}; /* a type 0 prints as STYX_Readerror, with it */
     return -STYX_EUNKNOWN;
+  }
   if (m->type == STYX_Tversion || m->type == STYX_Rversion)
     dialect = STYX_9P2000;
   bool utf8 = dialect != STYX_9P2000_L && !(allow & STYX_ALLOW_BYTES);
