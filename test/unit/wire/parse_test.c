@@ -2,8 +2,6 @@
 #include "guard.h"
 #include "lines.h"
 
-#include "wire/undef.h"
-
 #include <stdio.h>
 
 enum { ROOM = 4096 };
@@ -41,7 +39,7 @@ static void refused_in(const char *barred, styx_dialect d) {
 
 static void refused(const char *barred) { refused_in(barred, STYX_9P2000); }
 
-/* The bytes of a message, as a string that can be compared; freed by the test's end. */
+/* The bytes of a message, as a string that can be compared; to be freed. */
 static styx_str encoded(const styx_msg *m, styx_dialect d) {
   ptrdiff_t size = styx_encoded_size(m, d);
   cr_assert_gt(size, 0);
