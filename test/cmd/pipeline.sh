@@ -88,15 +88,6 @@ kill -TERM "$pid"
 kill -TERM "$pid" 2>/dev/null || true
 here "and the server says so in the end" ends 1
 
-mkdir "$scratch/pipes"
-mkfifo "$scratch/pipes/fifo"
-exec 8<>"$scratch/pipes/fifo" # somebody who never writes
-start "${S[@]}" -e "$scratch/pipes" --request-timeout 0.2
-too_long() { ! styx read /fifo >"$scratch/told" 2>&1 && says told "Interrupted system call"; }
-check "a request that takes too long is refused" too_long
-exec 8>&-
-here "it ends with 0" stop TERM
-
 # ---- numbers ----
 
 start "${S[@]}" --mem --max-requests 7 --max-name 12
