@@ -1,5 +1,5 @@
 /* frame_test.c: where a message ends; counted strings. */
-#include <styx/wire.h>
+#include "wire/bytes.h"
 
 #include "guard.h"
 
@@ -48,4 +48,10 @@ Test(frame, strings_compare_by_length_and_bytes) {
   cr_assert_not(styx_str_is(a, "usR"));
   cr_assert(styx_str_eq(styx_str_of(NULL), styx_str_of("")));
   cr_assert_eq(styx_str_of(NULL).len, 0);
+}
+
+Test(frame, no_bytes_are_no_character) {
+  uint32_t rune = 7;
+  cr_assert_eq(sx_utf8((const uint8_t *)"x", 0, &rune), 0);
+  cr_assert_eq(rune, 7);
 }

@@ -311,7 +311,7 @@ static void one_wrong_byte(const styx_msg *m, const uint8_t *bytes, size_t n, st
   for (unsigned i = 0; i < 40; i++) {
     size_t place = below(2) ? below(n) : below(n < 32 ? n : 32);
     uint8_t was = copy[place];
-    copy[place] = was ^ (uint8_t)(below(2) ? 1 + below(255) : 1u << below(8));
+    copy[place] = (uint8_t)(was ^ (below(2) ? 1 + below(255) : 1u << below(8)));
     agree(copy, n, d);
     styx_msg got;
     if (styx_decode(&got, copy, n, 0, d) > 0)
