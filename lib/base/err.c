@@ -18,74 +18,16 @@ static const struct row rows[] = {
 #undef STYX_ERROR
 };
 
-/* What other servers say for an error that has a row (contract 1.13, and the servers that Linux knows). Reading only. */
-static const struct row aliases[] = {
-    {EACCES, 0, "Permission denied"},
-    {EACCES, 0, "access permission denied"},
-    {EACCES, 0, "create prohibited"},
-    {EACCES, 0, "remove prohibited"},
-    {EACCES, 0, "stat prohibited"},
-    {EACCES, 0, "write prohibited"},
-    {EACCES, 0, "wstat prohibited"},
-    {EBUSY, 0, "exclusive lock"},
-    {EBUSY, 0, "file in use"},
-    {EBUSY, 0, "device or object already in use"},
-    {EEXIST, 0, "File exists"},
-    {EEXIST, 0, "file exists"},
-    {EEXIST, 0, "file or directory already exists"},
-    {EINTR, 0, "interrupted"},
-    {EINTR, 0, "Interrupted"},
-    {EINVAL, 0, "invalid argument"},
-    {EIO, 0, "i/o error"},
-    {EIO, 0, "I/O error"},
-    {EIO, 0, "Remote I/O error"},
-    {EISDIR, 0, "is a directory"},
-    {EISDIR, 0, "file is a directory"},
-    {EISDIR, 0, "cannot open directory for write"},
-    {ENAMETOOLONG, 0, "file name too long"},
-    {ENAMETOOLONG, 0, "name too long"},
-    {ENOENT, 0, "No such file or directory"},
-    {ENOENT, 0, "no such file or directory"},
-    {ENOENT, 0, "No such file"},
-    {ENOENT, 0, "file not found"},
-    {ENOENT, 0, "directory entry not found"},
-    {ENOMEM, 0, "no free memory"},
-    {ENOMEM, 0, "out of memory"},
-    {ENOSPC, 0, "file system is full"},
-    {ENOSPC, 0, "file system full"},
-    {ENOSPC, 0, "no space left on device"},
-    {ENOTDIR, 0, "Not a directory"},
-    {ENOTDIR, 0, "walk in non-directory"},
-    {ENOTDIR, 0, "create in non-directory"},
-    {ENOTEMPTY, 0, "directory is not empty"},
-    {ENOTEMPTY, 0, "directory not empty"},
-    {ENOTTY, 0, "Inappropriate ioctl for device"},
-    {EPERM, 0, "not owner"},
-    {EPERM, 0, "not file owner"},
-    {EPERM, 0, "operation not permitted"},
-    {EPIPE, 0, "write to hungup channel"},
-    {EROFS, 0, "file system is read only"},
-    {EROFS, 0, "read only file system"},
-    {ESHUTDOWN, 0, "Cannot send after transport endpoint shutdown"},
-    {ESTALE, 0, "Stale file handle"},
-    {ETXTBSY, 0, "text file busy"},
-    {ECANCELED, 0, "Operation canceled"},
-    {EDEADLK, 0, "Resource deadlock would occur"},
-    {ECONNREFUSED, 0, "connection refused"},
-    {ETIMEDOUT, 0, "connection timed out"},
-    {STYX_EBADFID, 0, "unknown fid"},
-    {STYX_EBADFID, 0, "no such fid"},
-    {STYX_EBADFID, 0, "fid unknown or out of range"},
-    {STYX_EINUSE, 0, "duplicate fid"},
-    {STYX_EINUSE, 0, "fid in use"},
-    {STYX_EOPEN, 0, "cannot clone open fid"},
-    {STYX_EOPEN, 0, "file already open for I/O"},
-    {STYX_EBADUSE, 0, "bad use of fid"},
-    {STYX_EOFFSET, 0, "bad offset"},
-    {STYX_EOFFSET, 0, "bad offset in directory read"},
-    {STYX_EDUPTAG, 0, "tag in use"},
-    {STYX_ENOAUTH, 0, "no authentication required"},
-    {STYX_EHANGUP, 0, "hung up"},
+enum part { WHOLE, PREFIX, SUFFIX };
+
+static const struct alias {
+  styx_err err;
+  enum part part;
+  const char *text;
+} aliases[] = {
+#define STYX_ALIAS(err, part, text) {err, part, text},
+#include "base/aliases.def"
+#undef STYX_ALIAS
 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -125,29 +67,45 @@ int styx_err_errno(styx_err err) {
   return row ? row->errno_ : EIO;
 }
 
-static bool same(const char *known, const char *text, size_t len) {
-  return strlen(known) == len && memcmp(known, text, len) == 0;
+static bool same(enum part part, const char *want, const char *text, size_t len) {
+  size_t n = strlen(want);
+  if (part == WHOLE ? len != n : len < n)
+    return false;
+  return memcmp(want, part == SUFFIX ? text + (len - n) : text, n) == 0;
 }
 
-static styx_err search(const struct row *table, size_t n, const char *text, size_t len) {
-  for (size_t i = 0; i < n; i++)
-    if (same(table[i].text, text, len))
-      return table[i].err;
+/* STYX_OK for words that nobody is known to say. */
+static styx_err known(const char *text, size_t len) {
+  if (len == 0)
+    return STYX_OK;
+  for (size_t i = 0; i < COUNT(rows); i++)
+    if (same(WHOLE, rows[i].text, text, len))
+      return rows[i].err;
+  for (size_t i = 0; i < COUNT(aliases); i++)
+    if (same(aliases[i].part, aliases[i].text, text, len))
+      return aliases[i].err;
+  for (int e = 1; e <= LAST_LIBC_ERRNO; e++) {
+    const char *theirs = libc_text(e);
+    if (theirs && same(WHOLE, theirs, text, len))
+      return e;
+  }
   return STYX_OK;
 }
 
 styx_err styx_err_from_text(const char *text, size_t len) {
-  if (len == 0)
-    return STYX_EREMOTE_TEXT;
-  styx_err err = search(rows, COUNT(rows), text, len);
-  if (!err)
-    err = search(aliases, COUNT(aliases), text, len);
-  for (int e = 1; !err && e <= LAST_LIBC_ERRNO; e++) {
-    const char *known = libc_text(e);
-    if (known && same(known, text, len))
-      err = e;
-  }
+  styx_err err = known(text, len);
   return err ? err : STYX_EREMOTE_TEXT;
+}
+
+styx_err styx_err_from_wire(const char *text, size_t len, uint32_t ecode) {
+  styx_err said = known(text, len);
+  bool number = ecode >= 1 && ecode <= LAST_ERRNO;
+  bool named = number && libc_text((int)ecode);
+  if (said && (!named || styx_err_errno(said) == (int)ecode))
+    return said;
+  if (number)
+    return (int)ecode;
+  return len ? STYX_EREMOTE_TEXT : EIO;
 }
 
 bool styx_err_is_framing(styx_err err) {

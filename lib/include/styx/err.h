@@ -45,11 +45,26 @@ STYX_API const char *styx_err_text(styx_err err);
 /* The Linux errno that 9P2000.u and 9P2000.L send for err; an errno is itself, what has no row is EIO. */
 STYX_API int styx_err_errno(styx_err err);
 
-/* The error that a peer's text stands for: the first row with this text (every text of the table, and the usual texts
- * of Plan 9, lib9p and Linux), else STYX_EREMOTE_TEXT: keep the peer's own words beside it. */
+/* The error that a peer's text stands for: the first row with this text, else what lib/base/aliases.def knows of other
+ * servers' words (some by their beginning or end, as "NAME: authentication not required"), else the errno whose text in
+ * the C library it is, else STYX_EREMOTE_TEXT. Several texts have one error: keep the peer's own words beside it. text
+ * may be NULL when len is 0. */
 STYX_API styx_err styx_err_from_text(const char *text, size_t len);
 
-/* True when the byte stream cannot be followed after err, so that the connection must end (design.md 7). */
+/* The error that an error reply with a number stands for: Rerror of 9P2000.u (text and errno, contract.md 1.14) or
+ * Rlerror of 9P2000.L (contract.md 1.15: no text, so len is 0 and text may be NULL). The first of these that holds:
+ *
+ *   the text is known to styx_err_from_text, and ecode is its styx_err_errno or no errno at all: the text's error
+ *   ecode is 1 to 4095: ecode itself
+ *   there is a text: STYX_EREMOTE_TEXT
+ *   there is none: EIO
+ *
+ * "No errno at all" is 0, what is over 4095, and a number that the C library has no text for. So the result is never
+ * STYX_OK, and an error of the protocol's own comes from a text alone. Keep the peer's words, as above. */
+STYX_API styx_err styx_err_from_wire(const char *text, size_t len, uint32_t ecode);
+
+/* True when the byte stream cannot be followed after err, so that the connection must end (design.md 7). For what
+ * decoding found: an error that was read from a peer's reply ends nothing. */
 STYX_API bool styx_err_is_framing(styx_err err);
 
 #ifdef __cplusplus

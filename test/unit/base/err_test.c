@@ -19,13 +19,16 @@ static const struct {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
+enum { LAST_ERRNO = 4095 };
+
 static styx_err from(const char *text) { return styx_err_from_text(text, strlen(text)); }
+static styx_err wire(const char *text, uint32_t ecode) { return styx_err_from_wire(text, strlen(text), ecode); }
 
 Test(err, every_row_has_its_text_and_its_errno) {
   for (size_t i = 0; i < NROWS; i++) {
     cr_assert_str_eq(styx_err_text(rows[i].err), rows[i].text);
     cr_assert_eq(styx_err_errno(rows[i].err), rows[i].errno_, "%s", rows[i].text);
-    cr_assert(rows[i].errno_ > 0 && rows[i].errno_ < 4096);
+    cr_assert(rows[i].errno_ > 0 && rows[i].errno_ <= LAST_ERRNO);
   }
 }
 
@@ -49,41 +52,10 @@ Test(err, texts_fit_what_clients_keep) {
     cr_assert(strlen(rows[i].text) > 0 && strlen(rows[i].text) < 128);
 }
 
-Test(err, the_words_of_other_systems_are_understood) {
-  static const struct {
-    const char *text;
-    styx_err err;
-  } words[] = {
-      {"No such file or directory", ENOENT},
-      {"file not found", ENOENT},
-      {"directory entry not found", ENOENT},
-      {"Permission denied", EACCES},
-      {"permission denied", EACCES},
-      {"File exists", EEXIST},
-      {"file exists", EEXIST},
-      {"Not a directory", ENOTDIR},
-      {"walk in non-directory", ENOTDIR},
-      {"create in non-directory", ENOTDIR},
-      {"is a directory", EISDIR},
-      {"file is a directory", EISDIR},
-      {"directory is not empty", ENOTEMPTY},
-      {"file system is full", ENOSPC},
-      {"i/o error", EIO},
-      {"interrupted", EINTR},
-      {"not owner", EPERM},
-      {"Not a typewriter", ENOTTY},
-      {"unknown fid", STYX_EBADFID},
-      {"no such fid", STYX_EBADFID},
-      {"duplicate fid", STYX_EINUSE},
-      {"bad offset", STYX_EOFFSET},
-      {"tag in use", STYX_EDUPTAG},
-      {"hung up", STYX_EHANGUP},
-      {"Stale file handle", ESTALE},
-      {"No message of desired type", ENOMSG},
-      {"Address family not supported by protocol", EAFNOSUPPORT},
-  };
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    cr_assert_eq(from(words[i].text), words[i].err, "%s", words[i].text);
+Test(err, every_errno_reads_back_from_its_text) {
+  for (int e = 1; e <= LAST_ERRNO; e++)
+    if (strcmp(styx_err_text(e), "unknown error") != 0)
+      cr_assert_eq(from(styx_err_text(e)), e, "%s", styx_err_text(e));
 }
 
 Test(err, unknown_words_are_the_servers_own) {
@@ -95,10 +67,55 @@ Test(err, unknown_words_are_the_servers_own) {
   cr_assert_eq(styx_err_from_text("bad fid\0", 8), STYX_EREMOTE_TEXT);
 }
 
+Test(err, every_row_comes_back_from_its_text_and_number) {
+  for (size_t i = 0; i < NROWS; i++)
+    cr_assert_eq(wire(rows[i].text, (uint32_t)rows[i].errno_), from(rows[i].text), "%s", rows[i].text);
+}
+
+Test(err, a_known_text_says_more_than_a_number_that_agrees) {
+  cr_assert_eq(wire("bad fid", EBADF), STYX_EBADFID);
+  cr_assert_eq(wire("unknown fid", EBADF), STYX_EBADFID);
+  cr_assert_eq(wire("authentication not required", EOPNOTSUPP), STYX_ENOAUTH);
+  cr_assert_eq(wire("Address family not supported by protocol", EAFNOSUPPORT), EAFNOSUPPORT);
+  cr_assert_eq(wire("error from the server", EIO), STYX_EREMOTE_TEXT);
+}
+
+Test(err, a_known_text_stands_for_a_number_that_nobody_knows) {
+  static const uint32_t odd[] = {0,           41,        526,         LAST_ERRNO, LAST_ERRNO + 1,
+                                 STYX_EINUSE, INT32_MAX, 0x80000000u, UINT32_MAX};
+  for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+    cr_assert_eq(wire("file does not exist", odd[i]), ENOENT, "%u", odd[i]);
+    cr_assert_eq(wire("bad fid", odd[i]), STYX_EBADFID, "%u", odd[i]);
+  }
+}
+
+Test(err, a_number_that_contradicts_the_text_wins) {
+  cr_assert_eq(wire("bad fid", ENOENT), ENOENT);
+  cr_assert_eq(wire("file in use", ETXTBSY), ETXTBSY);
+  cr_assert_eq(wire("file does not exist", EIO), EIO);
+}
+
+Test(err, a_number_beside_unknown_words_or_none_is_itself) {
+  for (uint32_t e = 1; e <= LAST_ERRNO; e++) {
+    cr_assert_eq(wire("the disk is on fire", e), (styx_err)e);
+    cr_assert_eq(styx_err_from_wire(NULL, 0, e), (styx_err)e);
+  }
+}
+
+Test(err, a_number_that_is_no_errno_is_never_success_nor_an_error_of_the_protocol) {
+  static const uint32_t hostile[] = {0,         LAST_ERRNO + 1, STYX_EFRAME,           STYX_EBADFID, STYX_EREMOTE_TEXT,
+                                     INT32_MAX, 0x80000000u,    (uint32_t)-STYX_EBADT, 0xfffffffeu,  UINT32_MAX};
+  for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+    cr_assert_eq(wire("the disk is on fire", hostile[i]), STYX_EREMOTE_TEXT, "%u", hostile[i]);
+    cr_assert_eq(styx_err_from_wire("", 0, hostile[i]), EIO, "%u", hostile[i]);
+    cr_assert_eq(styx_err_from_wire(NULL, 0, hostile[i]), EIO, "%u", hostile[i]);
+  }
+}
+
 Test(err, an_errno_without_a_row_is_itself_in_the_words_of_the_c_library) {
   cr_assert_eq(styx_err_errno(ENOPROTOOPT), ENOPROTOOPT);
   cr_assert_str_eq(styx_err_text(ENOPROTOOPT), "Protocol not available");
-  for (int e = 1; e < 4096; e++) {
+  for (int e = 1; e <= LAST_ERRNO; e++) {
     cr_assert_eq(styx_err_errno(e), e);
     cr_assert(styx_err_text(e)[0]);
   }
