@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_MSIZE (1u << 20)
+#define DEFAULT_MSIZE STYX_MAXRPC
 #define DEFAULT_HANDSHAKE_MS 10000u
 
 static styx_client_options options_of(const styx_client_options *given) {

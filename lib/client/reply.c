@@ -41,15 +41,11 @@ static void flushed(styx_client *c, const styx_msg *m) {
     sx_mux_complete(c, tag, ECANCELED);
 }
 
-/* The text cut to what fits, between characters. */
 static void keep_words(styx_call *call) {
-  size_t n = call->r.ename.len;
-  if (n >= sizeof call->words)
-    for (n = sizeof call->words - 1; n > 0 && ((uint8_t)call->r.ename.s[n] & 0xC0) == 0x80;)
-      n--;
-  memcpy(call->words, call->r.ename.s, n);
-  call->words[n] = '\0';
-  call->r.ename = (styx_str){call->words, n};
+  styx_str words = styx_str_cut(call->r.ename, sizeof call->words - 1);
+  memcpy(call->words, words.s, words.len);
+  call->words[words.len] = '\0';
+  call->r.ename = (styx_str){call->words, words.len};
 }
 
 /* What the reply says is moved out of the receive buffer. */

@@ -24,34 +24,24 @@ static uint16_t tag_of(const uint8_t *p) { return (uint16_t)(p[5] | p[6] << 8); 
 
 /* ---- version ---- */
 
-void sx_version_reply(styx_session *s, uint16_t tag, uint32_t msize, const char *version) {
-  if (strcmp(version, "unknown") != 0)
-    s->s_msize = msize;
-  styx_msg r = {.type = STYX_Rversion, .tag = tag, .msize = msize, .version = styx_str_of(version)};
+void sx_version_reply(styx_session *s) {
+  styx_msg r = {.type = STYX_Rversion, .tag = s->s_version_tag, .msize = s->s_version_msize};
+  r.version = styx_str_of(STYX_VERSION_9P2000);
+  s->s_msize = s->s_version_msize;
   sx_out_msg(s, &r);
 }
 
-/* "9P", digits that say 2000 or more, then nothing or a dialect behind a dot, which we answer without (contract 1.6). */
-static bool version_understood(styx_str v) {
-  uint64_t number = 0;
-  size_t i = 2;
-  if (v.len < 3 || memcmp(v.s, "9P", 2) != 0)
-    return false;
-  for (; i < v.len && v.s[i] >= '0' && v.s[i] <= '9'; i++)
-    if (number < 100000000)
-      number = number * 10 + (uint64_t)(v.s[i] - '0');
-  return number >= 2000 && (i == v.len || v.s[i] == '.');
-}
-
 static void t_version(styx_session *s, const styx_msg *m) {
-  uint32_t msize = m->msize < s->s_limits.msize ? m->msize : (uint32_t)s->s_limits.msize;
-  if (m->msize < STYX_MINMSIZE || !version_understood(m->version)) {
-    sx_version_reply(s, m->tag, msize, "unknown"); /* resets nothing */
+  styx_msg r;
+  styx_dialect dialect;
+  uint32_t msize = s->s_limits.msize < UINT32_MAX ? (uint32_t)s->s_limits.msize : UINT32_MAX;
+  if (!styx_compatible(&r, m, msize, 1u << STYX_9P2000, &dialect)) {
+    sx_out_msg(s, &r); /* "unknown" resets nothing */
     return;
   }
   s->s_resetting = true; /* sx_continue answers once the old session is over */
-  s->s_version_tag = m->tag;
-  s->s_version_msize = msize;
+  s->s_version_tag = r.tag;
+  s->s_version_msize = r.msize;
   s->s_reset_since = s->s_now;
   sx_abort_all(s);
 }

@@ -110,21 +110,15 @@ bool sx_out_msg(styx_session *s, const styx_msg *m) {
   return true;
 }
 
-/* Cut at a character boundary: an error text is the one thing that may be shortened (contract 1.1). */
-static styx_str cut(const char *text, size_t most) {
-  styx_str t = styx_str_of(text);
-  if (t.len <= most)
-    return t;
-  t.len = most;
-  while (t.len > 0 && ((uint8_t)t.s[t.len] & 0xC0) == 0x80)
-    t.len--;
-  return t;
-}
-
+/* An error text is the one thing that may be shortened (contract 1.1). */
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text) {
   size_t most = (s->s_msize ? s->s_msize : STYX_MINMSIZE) - STYX_HDRSZ - 2;
+  styx_str words = styx_str_of(text ? text : styx_err_text(err));
+  s->s_info.hits.ename += words.len > s->s_limits.ename;
+  if (most > s->s_limits.ename)
+    most = (size_t)s->s_limits.ename;
   styx_msg m = {.type = STYX_Rerror, .tag = tag};
-  m.ename = cut(text ? text : styx_err_text(err), most < UINT16_MAX ? most : UINT16_MAX);
+  m.ename = styx_str_cut(words, most < UINT16_MAX ? most : UINT16_MAX);
   return sx_out_msg(s, &m);
 }
 

@@ -224,6 +224,13 @@ styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
   return publish(req, SX_A_ATTR);
 }
 
+/* Linux asks for what is left of its buffer and takes 0 bytes for "not now". At the start of a directory that would say that
+ * it is empty, and at an entry that no read can carry that it ends there. */
+static bool ever_fits(const styx_req *r, const styx_stat *st) {
+  ptrdiff_t size = styx_stat_size(st, STYX_9P2000);
+  return size >= 0 && (size_t)size <= r->r_session->s_msize - STYX_RREADHDRSZ;
+}
+
 bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   struct names names;
   if (!req->r_frame_len) {
@@ -237,8 +244,7 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   ptrdiff_t n =
       styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st, STYX_9P2000);
   if (n < 0) {
-    /* Linux asks for what is left of its buffer and takes 0 bytes for "not now"; at the start it would be "empty". */
-    if (req->r_frame_len == STYX_RREADHDRSZ && req->r_msg.offset == 0)
+    if (req->r_frame_len == STYX_RREADHDRSZ && (req->r_msg.offset == 0 || !ever_fits(req, &st)))
       req->r_err = STYX_ESMALLBUF;
     return false;
   }

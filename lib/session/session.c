@@ -116,7 +116,7 @@ void sx_continue(styx_session *s) {
     if (reset_is_over(s)) {
       s->s_resetting = false;
       s->s_partial_since = s->s_now; /* nothing was read meanwhile: that is not the peer's delay */
-      sx_version_reply(s, s->s_version_tag, s->s_version_msize, STYX_VERSION_9P2000);
+      sx_version_reply(s);
     }
     sx_parse_on(s);
     sx_feed_hungry(s); /* last: what was parsed may have made room */

@@ -265,7 +265,7 @@ void sx_continue(styx_session *s); /* whatever has become possible: start, parse
 
 /* intake.c */
 void sx_parse_on(styx_session *s);
-void sx_version_reply(styx_session *s, uint16_t tag, uint32_t msize, const char *version);
+void sx_version_reply(styx_session *s); /* to the Tversion that waits: its session begins */
 
 /* start.c: checks a request whose places are granted, then queues or answers it */
 void sx_start(styx_req *r);

@@ -12,6 +12,8 @@ ptrdiff_t styx_frame(const void *buf, size_t len, uint32_t msize) {
   return size <= len ? (ptrdiff_t)size : 0;
 }
 
+bool styx_is_tmsg(const void *buf, size_t len) { return len >= 5 && ((const uint8_t *)buf)[4] % 2 == 0; }
+
 styx_str styx_str_of(const char *text) { return (styx_str){text, text ? strlen(text) : 0}; }
 
 bool styx_str_eq(styx_str a, styx_str b) { return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0); }
@@ -39,6 +41,19 @@ size_t sx_utf8(const uint8_t *p, size_t n, uint32_t *rune) {
     return 0;
   *rune = r;
   return len;
+}
+
+/* Of the characters that start up to three bytes before max, one may reach past it. */
+styx_str styx_str_cut(styx_str s, size_t max) {
+  const uint8_t *p = (const uint8_t *)s.s;
+  if (s.len <= max)
+    return s;
+  for (size_t back = 1; back <= 3 && back <= max; back++) {
+    uint32_t rune;
+    if (sx_utf8(p + max - back, s.len - max + back, &rune) > back)
+      return (styx_str){s.s, max - back};
+  }
+  return (styx_str){s.s, max};
 }
 
 styx_err sx_str_check(styx_str s, bool utf8) {

@@ -74,7 +74,7 @@ static const struct {
 } bounds[] = {
     {"msize", STYX_MINMSIZE, 16u << 20}, {"max-prelude", STYX_MINMSIZE, 16u << 20},
     {"max-requests", 1, 65535},          {"max-fids", 1, UINT32_MAX},
-    {"max-name", 1, UINT16_MAX},
+    {"max-name", 1, UINT16_MAX},         {"max-error", 1, UINT16_MAX},
 };
 
 /* Numbers of the server, which are no limits of a connection. Two spares at least, since one is kept for what must run. */

@@ -36,6 +36,7 @@ check "no number" bad 2 "is not a number" -m big
 check "msize under 256" bad 2 "at least 256" -m 255
 check "msize over 16M" bad 2 "at most 16777216" --msize 16385K
 check "a limit of nothing" bad 2 "--max-fids: 0 is too small" --max-fids 0
+check "errors of more than a string" bad 2 "--max-error: 64K is too large: at most 65535" --max-error 64K
 check "a bad time" bad 2 "is not a time" --handshake-timeout 1h
 check "a time of nothing" bad 2 "is too small" --stall-timeout 0
 check "a bad grace" bad 2 "is not a number" --grace soon
@@ -157,10 +158,12 @@ check "without a word" not test -s "$scratch/err"
 
 # ---- limits, log, trace ----
 
-here "-m and --trace" start "${S[@]}" --mem -m 2K --trace --max-name 17
+here "-m and --trace" start "${S[@]}" --mem -m 2K --trace --max-name 17 --max-error 8
 alive "$sock" >/dev/null
+"$bin/styx" -a "$sock" read /nothing >/dev/null 2>&1 || true
 check "the message as it came" says err "<- Tversion tag NOTAG msize 8192 version '9P2000'"
 check "and as it went" says err "-> Rversion tag NOTAG msize 2048 version '9P2000'"
+check "an error text is cut" says err "ename 'file doe'"
 stop
 
 # hold: a connection on descriptor 8.

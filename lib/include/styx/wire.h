@@ -278,6 +278,87 @@ STYX_API ptrdiff_t styx_ldirent_encode(void *buf, size_t cap, const styx_ldirent
 /* Used bytes, 0 = need more, -(STYX_ENUL), -(STYX_ENAME) for a name that is empty or has a '/'. */
 STYX_API ptrdiff_t styx_ldirent_decode(styx_ldirent *entry, const void *buf, size_t len);
 
+/* ---- styx(2): more constants, versions, and small questions ---- */
+
+#define STYX_MAXRPC 1048576u /* a reasonable msize: what styxd and the client offer */
+#define STYX_VERSION_9P2000_U "9P2000.u"
+#define STYX_VERSION_9P2000_L "9P2000.L"
+#define STYX_VERSION_UNKNOWN "unknown" /* Rversion: none in common */
+#define STYX_NONUNAME 0xFFFFFFFFu      /* .u and .L: n_uname says nothing, uname counts */
+
+/* The type of a styx_msg that says why reading one failed (styx/msgio.h): ename is the reason. It is never on the wire:
+ * encoding it is STYX_EUNKNOWN. */
+enum { STYX_Readerror = 0 };
+
+enum { STYX_QTLINK = 0x01 };
+#define STYX_DMMOUNT 0x10000000u /* the kernel's own; not sent */
+
+/* Bits of the mode that only 9P2000.u has (contract 1.14). */
+#define STYX_DMSYMLINK 0x02000000u
+#define STYX_DMLINK 0x01000000u
+#define STYX_DMDEVICE 0x00800000u
+#define STYX_DMNAMEDPIPE 0x00200000u
+#define STYX_DMSOCKET 0x00100000u
+#define STYX_DMSETUID 0x00080000u
+#define STYX_DMSETGID 0x00040000u
+#define STYX_DMSETVTX 0x00010000u
+
+/* 9P2000.L (contract 1.15): what a Tgetattr asks for and an Rgetattr has; 64 bits on the wire. */
+#define STYX_GETATTR_MODE 0x0001ull
+#define STYX_GETATTR_NLINK 0x0002ull
+#define STYX_GETATTR_UID 0x0004ull
+#define STYX_GETATTR_GID 0x0008ull
+#define STYX_GETATTR_RDEV 0x0010ull
+#define STYX_GETATTR_ATIME 0x0020ull
+#define STYX_GETATTR_MTIME 0x0040ull
+#define STYX_GETATTR_CTIME 0x0080ull
+#define STYX_GETATTR_INO 0x0100ull
+#define STYX_GETATTR_SIZE 0x0200ull
+#define STYX_GETATTR_BLOCKS 0x0400ull
+#define STYX_GETATTR_BASIC 0x07FFull /* all above: what stat(2) tells */
+#define STYX_GETATTR_BTIME 0x0800ull
+#define STYX_GETATTR_GEN 0x1000ull
+#define STYX_GETATTR_DATA_VERSION 0x2000ull
+#define STYX_GETATTR_ALL 0x3FFFull
+
+/* What a Tsetattr sets. A time without its _SET bit becomes the server's now. */
+#define STYX_SETATTR_MODE 0x001u
+#define STYX_SETATTR_UID 0x002u
+#define STYX_SETATTR_GID 0x004u
+#define STYX_SETATTR_SIZE 0x008u
+#define STYX_SETATTR_ATIME 0x010u
+#define STYX_SETATTR_MTIME 0x020u
+#define STYX_SETATTR_CTIME 0x040u
+#define STYX_SETATTR_ATIME_SET 0x080u
+#define STYX_SETATTR_MTIME_SET 0x100u
+
+enum { STYX_LOCK_RDLCK = 0, STYX_LOCK_WRLCK = 1, STYX_LOCK_UNLCK = 2 }; /* Tlock, Tgetlock: the type */
+enum { STYX_LOCK_BLOCK = 1, STYX_LOCK_RECLAIM = 2 };                    /* Tlock: flags */
+enum { STYX_LOCK_SUCCESS = 0, STYX_LOCK_BLOCKED = 1, STYX_LOCK_ERROR = 2, STYX_LOCK_GRACE = 3 }; /* Rlock: the status */
+#define STYX_UNLINKAT_DIR 0x200u /* Tunlinkat: it is a directory */
+
+/* "9P2000", "9P2000.u", "9P2000.L": a constant string; "unknown" for what is no dialect. */
+STYX_API const char *styx_dialect_version(styx_dialect dialect);
+
+/* What a server answers to a Tversion (version(5), contract 1.6). dialects is a mask of those it speaks, 1u << STYX_9P2000
+ * and so on; msize the largest message it takes. Fills all of *rversion: the tag of tversion; the lesser of both msizes; as
+ * version the dialect's name, or "unknown", which are constant strings. *rversion may be *tversion.
+ *
+ * True when they have a version in common: *dialect is it, and the caller now ends the old session (fids, outstanding
+ * requests) before it sends the reply. False, "unknown", when they have not, or when the lesser msize is under
+ * STYX_MINMSIZE: *dialect is untouched, and nothing ends. The rules: a version is "9P", decimal digits, then nothing or a
+ * dot and anything. The digits are compared as a number. 2000 with ".u" or ".L" is that dialect, if the server speaks it;
+ * everything else from 2000 on is 9P2000, if the server speaks that; the rest is unknown. */
+STYX_API bool styx_compatible(styx_msg *rversion, const styx_msg *tversion, uint32_t msize, unsigned dialects,
+                              styx_dialect *dialect);
+
+/* Does buf hold a T-message, judging by nothing but its type byte (T is even)? False when that is not within len. */
+STYX_API bool styx_is_tmsg(const void *buf, size_t len);
+
+/* The longest beginning of s that has at most max bytes and does not end inside a UTF-8 character. Bytes that are no UTF-8
+ * are cut where max falls, so no more than three bytes are ever given up. Borrows from s. */
+STYX_API styx_str styx_str_cut(styx_str s, size_t max);
+
 /* ---- printing: one line, no newline, safe on hostile bytes (what is not printable ASCII or UTF-8 is \xHH) ---- */
 
 /* As snprintf: returns the length that the whole text has, writes at most cap bytes with the terminator.

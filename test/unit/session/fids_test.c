@@ -144,6 +144,32 @@ Test(fids, a_first_directory_entry_larger_than_count_is_an_error_a_later_one_wai
   script_free(p);
 }
 
+static styx_answer long_second_name(styx_req *r, void *node, void *handle, uint64_t cookie) {
+  (void)node, (void)handle;
+  static char name[240];
+  memset(name, 'n', sizeof name);
+  for (; cookie < 2; cookie++)
+    if (!styx_dir_add(r, &(styx_dirent){.attr.name = {name, cookie ? sizeof name : 2}, .cookie = cookie + 1}))
+      break;
+  return styx_reply_dir(r);
+}
+
+Test(fids, a_directory_entry_that_no_read_can_carry_does_not_pass_for_the_end) {
+  struct script *p = script_bare();
+  styx_fs_ops ops = *p->export.fs.ops;
+  ops.readdir = long_second_name;
+  p->export.fs.ops = &ops;
+  script_t(p, t_version(256, "9P2000"));
+  script_t(p, t_attach(1, 0));
+  script_open(p, 1, "d");
+  p->taken = p->nlines;
+  script_t(p, t_read(10, 1, 0, 4096));
+  expect_start(p, "Rread tag 10 count 54");
+  script_t(p, t_read(10, 1, 54, 4096));
+  expect(p, "Rerror tag 10 ename 'directory entry larger than count'");
+  script_free(p);
+}
+
 Test(fids, clunk_carries_the_error_of_close_and_the_fid_is_gone) {
   struct script *p = script_new();
   script_open(p, 1, "file");

@@ -312,6 +312,28 @@ Test(limits, names_are_bounded) {
   script_free(p);
 }
 
+Test(limits, error_texts_are_cut_between_characters_for_old_clients) {
+  struct script *p = script_bare();
+  p->limits.ename = 127;
+  script_t(p, t_version(8192, "9P2000"));
+  script_t(p, t_attach(1, 0));
+  script_open(p, 1, "file");
+  p->hold = 1u << STYX_OP_read;
+  static const size_t fits[] = {126, 127, 127, 126, 125};
+  static const char *const last[] = {"", "x", "xy", "é", "€"};
+  for (size_t i = 0; i < 5; i++) {
+    p->taken = p->nlines;
+    script_t(p, t_read(3, 1, 0, 5));
+    styx_reply_error_text(p->held[i], EIO, "%0*d%s", i == 4 ? 125 : 126, 0, last[i]);
+    p->held[i] = NULL;
+    script_pump(p);
+    const char *line = script_line(p);
+    cr_assert_eq(strlen(line), strlen("Rerror tag 3 ename ''") + fits[i], "with '%s': %s", last[i], line);
+  }
+  cr_assert_eq(styx_session_inspect(p->s).hits.ename, 3);
+  script_free(p);
+}
+
 Test(limits, a_full_outbox_pauses_reading_until_half_is_gone_then_goes_on) {
   struct script *p = script_bare();
   p->limits.outbox = 1000;
