@@ -102,6 +102,7 @@ struct sx_conn *sx_conn_new(struct sx_shard *h, int fd, const char *peer) {
     c->c_fd = fd;
     c->c_leaving = c->c_hungup = false;
     c->c_last = (styx_session_info){0};
+    c->c_own = NULL;
     snprintf(c->c_peer, sizeof c->c_peer, "%s", peer);
     atomic_store_explicit(&c->c_refs, 1, memory_order_relaxed);
     pthread_mutex_lock(&h->h_lock);
@@ -131,6 +132,8 @@ void sx_conn_put(struct sx_conn *c) {
     return;
   struct styx_server *v = c->c_shard->h_server;
   v->v_sys->close(v->v_sys->arg, c->c_fd);
+  if (v->v_config.tap)
+    v->v_config.tap(v->v_config.arg, c->c_peer, &c->c_own, true, NULL, 0);
   sx_log_conn(c, STYX_LOG_DEBUG, "connection closed", "");
   give_memory(c);
   uncount(v);

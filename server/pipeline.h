@@ -1,8 +1,8 @@
 /* server/pipeline.h: the structures that the stages share, who owns each field, and the stages themselves.
  *
  * Order of locks: h_lock, then c_lock; p_lock and v_lock alone. None is held over a wait, over code of a filesystem or a program, or
- * over a system call, save epoll_ctl when a connection's interest in input changes (decisions/0002). Marks as in
- * session/state.h.
+ * over a system call, save epoll_ctl when a connection's interest in input changes (decisions/0002) and what a program does
+ * in its log, trace and tap. Marks as in session/state.h.
  */
 #ifndef SERVER_PIPELINE_H
 #define SERVER_PIPELINE_H
@@ -54,6 +54,7 @@ struct sx_conn {
   bool c_hungup;  /* the session has been told */
   bool c_reading; /* the reader polls for input */
   styx_session_info c_last; /* the numbers of the session that is over */
+  void *c_own;              /* of the program's tap */
 
   struct sx_link c_turn, c_must_turn; /* in p_turn, p_must: p_lock */
   unsigned c_spares;                  /* spare workers that run something of it: p_lock */

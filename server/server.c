@@ -34,6 +34,12 @@ static void hook_trace(void *arg, bool out, const styx_msg *msg) {
   config->trace(config->arg, c->c_peer, out, msg);
 }
 
+static void hook_tap(void *arg, bool out, const styx_span *spans, size_t n) {
+  struct sx_conn *c = arg;
+  const styx_server_config *config = &c->c_shard->h_server->v_config;
+  config->tap(config->arg, c->c_peer, &c->c_own, out, spans, n);
+}
+
 static const struct sx_system *system_of(void *arg) { return ((struct sx_conn *)arg)->c_shard->h_server->v_sys; }
 
 static int hook_cancel_fd_new(void *arg) {
@@ -142,7 +148,8 @@ styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, c
                             .cancel_fd_new = hook_cancel_fd_new,
                             .cancel_fd_signal = hook_cancel_fd_signal,
                             .cancel_fd_free = hook_cancel_fd_free,
-                            .error = hook_error};
+                            .error = hook_error,
+                            .tap = config->tap ? hook_tap : NULL};
   defaults(v);
   styx_err err = init(v);
   if (err)

@@ -95,6 +95,11 @@ static bool over_limit(styx_session *s, unsigned type, size_t len) {
   return requests || held;
 }
 
+static void tap_in(styx_session *s, const uint8_t *p, size_t len) {
+  if (s->s_hooks.tap)
+    s->s_hooks.tap(s->s_hook_arg, false, &(styx_span){(uint8_t *)(uintptr_t)p, len}, 1);
+}
+
 static void trace_in(styx_session *s, const styx_msg *m) {
   if (s->s_hooks.trace)
     s->s_hooks.trace(s->s_hook_arg, false, m);
@@ -169,6 +174,7 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len) {
   uint8_t type = p[4];
   uint16_t tag = tag_of(p);
   s->s_info.messages_in++;
+  tap_in(s, p, len);
   if (rules[type].known && !rules[type].is_t)
     sx_end(s, styx_err_text(STYX_ENOTT));
   else if (type == STYX_Tversion || type == STYX_Tflush)

@@ -74,9 +74,15 @@ static void pause_if_full(styx_session *s) {
   s->s_progress = s->s_now;
 }
 
-static void trace_out(styx_session *s, const uint8_t *frame, size_t len) {
+static void tap_out(styx_session *s, const styx_span *spans, size_t n) {
+  if (s->s_hooks.tap)
+    s->s_hooks.tap(s->s_hook_arg, true, spans, n);
+}
+
+static void trace_out(styx_session *s, uint8_t *frame, size_t len) {
   styx_msg m;
   s->s_info.messages_out++;
+  tap_out(s, &(styx_span){frame, len}, 1);
   if (s->s_hooks.trace && styx_decode(&m, frame, len, 0, STYX_9P2000) > 0)
     s->s_hooks.trace(s->s_hook_arg, true, &m);
 }
@@ -159,6 +165,7 @@ bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref) {
   append(s, *ref);
   *ref = NULL;
   s->s_info.messages_out++;
+  tap_out(s, (styx_span[]){{at, STYX_RREADHDRSZ}, {s->s_out.o_last->g_base, count}}, 2);
   if (s->s_hooks.trace) {
     styx_msg m = {.type = STYX_Rread, .tag = tag, .count = count, .data = s->s_out.o_last->g_base};
     s->s_hooks.trace(s->s_hook_arg, true, &m);

@@ -1,16 +1,7 @@
 /* frame.c: where a message ends, and what a counted string may hold. */
 #include "wire/bytes.h"
 
-ptrdiff_t styx_frame(const void *buf, size_t len, uint32_t msize) {
-  if (len < 4)
-    return 0;
-  uint32_t size = sx_load32(buf);
-  if (size < STYX_HDRSZ)
-    return -STYX_EFRAME;
-  if (msize && size > msize)
-    return -STYX_ETOOLONG;
-  return size <= len ? (ptrdiff_t)size : 0;
-}
+ptrdiff_t styx_frame(const void *buf, size_t len, uint32_t msize) { return sx_frame(buf, len, msize); }
 
 bool styx_is_tmsg(const void *buf, size_t len) { return len >= 5 && ((const uint8_t *)buf)[4] % 2 == 0; }
 
@@ -56,17 +47,59 @@ styx_str styx_str_cut(styx_str s, size_t max) {
   return (styx_str){s.s, max};
 }
 
-styx_err sx_str_check(styx_str s, bool utf8) {
-  const uint8_t *p = (const uint8_t *)s.s;
-  styx_err err = STYX_OK;
-  for (size_t i = 0; i < s.len;) {
-    uint32_t rune;
-    if (p[i] == 0)
-      return STYX_ENUL;
-    size_t n = !utf8 || p[i] < 0x80 ? 1 : sx_utf8(p + i, s.len - i, &rune);
-    if (n == 0)
-      err = STYX_EUTF8; /* a NUL further on is still the worse one */
-    i += n ? n : 1;
+static const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+
+/* Some byte's top bit is set if it is in word, or if a byte of word is 0 or `except`, which are 0 and borrow. */
+static inline uint64_t suspects(uint64_t word, uint8_t except) {
+  return word | (word - ones) | ((word ^ except * ones) - ones);
+}
+
+/* Is all of it ASCII, without NUL and without `except`? Names mostly are. Eight bytes at a time; where that does not
+ * come out even, some are looked at twice. */
+static inline bool is_plain(styx_str s, uint8_t except) {
+  const uint8_t *p = (const uint8_t *)s.s, *end = p + s.len;
+  uint64_t found = 0;
+  if (s.len >= 8) {
+    for (; end - p > 8; p += 8)
+      found |= suspects(sx_load64(p), except);
+    found |= suspects(sx_load64(end - 8), except);
+  } else if (s.len >= 4) {
+    found = suspects(sx_load32(p) | (uint64_t)sx_load32(end - 4) << 32, except);
+  } else if (s.len > 0) {
+    found = suspects(p[0] | (uint64_t)p[s.len / 2] << 8 | (uint64_t)end[-1] << 16 | ones << 24, except);
   }
-  return err;
+  return (found & tops) == 0;
+}
+
+/* 0, STYX_ENUL or STYX_EUTF8. */
+static styx_err check(styx_str s, bool utf8) {
+  const uint8_t *p = (const uint8_t *)s.s;
+  if (memchr(p, 0, s.len))
+    return STYX_ENUL;
+  for (size_t i = 0; utf8 && i < s.len;) {
+    uint32_t rune;
+    size_t n = sx_utf8(p + i, s.len - i, &rune);
+    if (n == 0)
+      return STYX_EUTF8;
+    i += n;
+  }
+  return STYX_OK;
+}
+
+void sx_get_str(struct sx_in *in, styx_str *s) {
+  sx_get_text(in, s);
+  styx_err err = is_plain(*s, 0) ? STYX_OK : check(*s, in->utf8);
+  if (err)
+    sx_wrong(in, err);
+}
+
+void sx_get_name(struct sx_in *in, styx_str *s) {
+  sx_get_text(in, s);
+  if (s->len && is_plain(*s, '/'))
+    return;
+  styx_err err = check(*s, in->utf8);
+  if (!err && (s->len == 0 || memchr(s->s, '/', s->len)))
+    err = STYX_ENAME;
+  if (err)
+    sx_wrong(in, err);
 }

@@ -18,10 +18,14 @@ styx_stat styx_stat_untouched(void) {
   };
 }
 
+static size_t fixed_size(styx_dialect dialect) {
+  return dialect == STYX_9P2000_U ? STYX_STATFIXLEN_U : STYX_STATFIXLEN;
+}
+
 ptrdiff_t styx_stat_size(const styx_stat *stat, styx_dialect dialect) {
   bool u = dialect == STYX_9P2000_U;
   const size_t lens[] = {stat->name.len, stat->uid.len, stat->gid.len, stat->muid.len, u ? stat->extension.len : 0};
-  size_t size = u ? STYX_STATFIXLEN_U : STYX_STATFIXLEN;
+  size_t size = fixed_size(dialect);
   for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
     if (lens[i] > MAXSTAT - size)
       return -STYX_ENOFIT;
@@ -59,39 +63,43 @@ ptrdiff_t styx_stat_encode(void *buf, size_t cap, const styx_stat *stat, styx_di
   return size;
 }
 
-/* One record that has to fill in exactly. */
-static void get_record(struct sx_in *in, styx_stat *stat) {
-  size_t total = (size_t)(in->end - in->at);
-  size_t size = sx_get16(in);
-  stat->type = sx_get16(in);
-  stat->dev = sx_get32(in);
-  stat->qid = sx_get_qid(in);
-  stat->mode = sx_get32(in);
-  stat->atime = sx_get32(in);
-  stat->mtime = sx_get32(in);
-  stat->length = sx_get64(in);
-  stat->name = sx_get_str(in);
-  stat->uid = sx_get_str(in);
-  stat->gid = sx_get_str(in);
-  stat->muid = sx_get_str(in);
-  bool u = in->dialect == STYX_9P2000_U;
-  stat->extension = u ? sx_get_str(in) : (styx_str){NULL, 0};
-  stat->n_uid = u ? sx_get32(in) : STYX_NOUID;
-  stat->n_gid = u ? sx_get32(in) : STYX_NOUID;
-  stat->n_muid = u ? sx_get32(in) : STYX_NOUID;
-  if (in->err == STYX_ETRUNC || in->at != in->end || size + 2 != total)
-    in->err = STYX_EBADSTAT;
+/* One record that has to fill total bytes exactly. */
+static styx_err get_record(const uint8_t *p, size_t total, styx_dialect dialect, bool utf8, styx_stat *stat) {
+  size_t fixed = fixed_size(dialect);
+  uint16_t size;
+  if (total < fixed)
+    return STYX_EBADSTAT;
+  p = sx_get16(p, &size);
+  p = sx_get16(p, &stat->type);
+  p = sx_get32(p, &stat->dev);
+  p = sx_get_qid(p, &stat->qid);
+  p = sx_get32(p, &stat->mode);
+  p = sx_get32(p, &stat->atime);
+  p = sx_get32(p, &stat->mtime);
+  p = sx_get64(p, &stat->length);
+  struct sx_in in = {p, total - fixed, STYX_OK, dialect, utf8};
+  sx_get_str(&in, &stat->name);
+  sx_get_str(&in, &stat->uid);
+  sx_get_str(&in, &stat->gid);
+  sx_get_str(&in, &stat->muid);
+  stat->extension = (styx_str){NULL, 0};
+  stat->n_uid = stat->n_gid = stat->n_muid = STYX_NOUID;
+  if (dialect == STYX_9P2000_U) {
+    sx_get_str(&in, &stat->extension);
+    sx_get32(sx_get32(sx_get32(in.at, &stat->n_uid), &stat->n_gid), &stat->n_muid);
+  }
+  return in.err == STYX_ETRUNC || in.spare || size + (size_t)2 != total ? STYX_EBADSTAT : in.err;
 }
 
 void sx_get_stat(struct sx_in *in, styx_stat *stat) {
-  size_t n = sx_get16(in);
-  if (!sx_has(in, n))
+  size_t n = sx_load16(in->at);
+  in->at += 2;
+  if (!sx_take(in, n))
     return;
-  struct sx_in record = {in->at, in->at + n, STYX_OK, in->dialect, in->utf8};
-  get_record(&record, stat);
+  styx_err err = get_record(in->at, n, in->dialect, in->utf8, stat);
   in->at += n;
-  if (record.err)
-    sx_wrong(in, record.err);
+  if (err)
+    sx_wrong(in, err);
 }
 
 ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect) {
@@ -99,15 +107,14 @@ ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_di
     return 0;
   const uint8_t *p = buf;
   size_t total = sx_load16(p) + (size_t)2;
-  if (total < (dialect == STYX_9P2000_U ? STYX_STATFIXLEN_U : STYX_STATFIXLEN) || total > MAXSTAT)
+  if (total < fixed_size(dialect) || total > MAXSTAT)
     return -STYX_EBADSTAT;
   if (len < total)
     return 0;
-  struct sx_in in = {p, p + total, STYX_OK, dialect, true};
   styx_stat got;
-  get_record(&in, &got);
-  if (in.err)
-    return -in.err;
+  styx_err err = get_record(p, total, dialect, true, &got);
+  if (err)
+    return -err;
   *stat = got;
   return (ptrdiff_t)total;
 }
@@ -132,17 +139,18 @@ ptrdiff_t styx_ldirent_encode(void *buf, size_t cap, const styx_ldirent *entry) 
 }
 
 ptrdiff_t styx_ldirent_decode(styx_ldirent *entry, const void *buf, size_t len) {
-  const uint8_t *p = buf;
-  struct sx_in in = {p, p + len, STYX_OK, STYX_9P2000_L, false};
+  if (len < LDIRENTFIXLEN)
+    return 0;
   styx_ldirent got;
-  got.qid = sx_get_qid(&in);
-  got.offset = sx_get64(&in);
-  got.type = sx_get8(&in);
-  got.name = sx_get_name(&in);
+  const uint8_t *p = sx_get_qid(buf, &got.qid);
+  p = sx_get64(p, &got.offset);
+  p = sx_get8(p, &got.type);
+  struct sx_in in = {p, len - LDIRENTFIXLEN, STYX_OK, STYX_9P2000_L, false};
+  sx_get_name(&in, &got.name);
   if (in.err == STYX_ETRUNC)
     return 0;
   if (in.err)
     return -in.err;
   *entry = got;
-  return in.at - p;
+  return in.at - (const uint8_t *)buf;
 }

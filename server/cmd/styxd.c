@@ -30,6 +30,7 @@ static void settle_process(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   umask(0);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error for who writes it */
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
@@ -59,12 +60,15 @@ static int start(struct styxd *d) {
   if (!d->exports || !d->listeners || !styxd_exports_open(o->exports, o->nexports, d->user.name, d->exports) ||
       !styxd_listen(o, d->listeners, &d->nlisteners))
     return STYXD_FAILED;
+  if (o->trace_file)
+    styxd_trace_open(o->trace_file);
   const struct styxd_job job = {o, d->exports, d->listeners, d->nlisteners, ready, d};
   if (styxd_user_become(o->runas, d->listeners, d->nlisteners))
     status = styxd_serve(&job);
   styxd_listen_close(d->listeners, d->nlisteners);
   if (status == STYXD_OK)
     styxd_exports_close(o->exports, o->nexports);
+  styxd_trace_close();
   styxd_log_end();
   return status;
 }

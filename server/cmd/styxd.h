@@ -39,8 +39,9 @@ struct styxd_options {
   uint32_t workers, readers, spare, run_quota, max_connections; /* as in styx_server_config: 0 for its default */
   uint64_t grace;                                               /* ns */
   styx_level log_level;
-  const char *runas; /* NULL: not given */
-  int ready_fd;      /* -1: none */
+  const char *runas;      /* NULL: not given */
+  const char *trace_file; /* NULL: none */
+  int ready_fd;           /* -1: none */
   bool no_auth, trace, inetd, help, version;
   bool once; /* nothing listens: the end of the last connection is ours */
 };
@@ -131,5 +132,12 @@ void styxd_log_level(styx_level most);
 void styxd_log(void *arg, styx_level level, const char *peer, const char *what, const char *detail);
 void styxd_log_end(void); /* the numbers that are still to be said */
 void styxd_log_message(void *arg, const char *peer, bool out, const styx_msg *msg);
+
+/* ---- the trace in a file: styxd_trace.c ---- */
+
+/* Any thread but for open, which comes first. What goes wrong is logged once, and ends the trace only. name is kept. */
+void styxd_trace_open(const char *name);
+void styxd_trace_message(void *arg, const char *peer, void **own, bool out, const styx_span *spans, size_t n);
+void styxd_trace_close(void);
 
 #endif

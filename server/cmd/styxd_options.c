@@ -37,7 +37,7 @@ static const struct option long_options[] = {
     {"runas", required_argument, NULL, RUNAS},
     {"ready-fd", required_argument, NULL, READY_FD},
     {"log-level", required_argument, NULL, LOG_LEVEL},
-    {"trace", no_argument, NULL, TRACE},
+    {"trace", optional_argument, NULL, TRACE},
     {"grace", required_argument, NULL, GRACE},
     {"inetd", no_argument, NULL, INETD},
     {"workers", required_argument, NULL, 'w'},
@@ -169,6 +169,10 @@ static bool add_export(struct styxd_options *o, const char *flag, const char *te
   return true;
 }
 
+static bool add_mem(struct styxd_options *o, const char *name) {
+  return add_export(o, "mem", name ? name : "mem", styxd_parse_mem);
+}
+
 static bool set_level(struct styxd_options *o, const char *text) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
   for (unsigned i = 0; i < 4; i++)
@@ -224,6 +228,23 @@ static bool set_runas(struct styxd_options *o, const char *text) {
   return wrong_value("runas", text, *text ? NULL : "is no user");
 }
 
+/* Another name would rather be a mistake, and would be overwritten. */
+static bool set_trace(struct styxd_options *o, const char *text) {
+  static const char suffix[] = ".pcapng";
+  size_t len = text ? strlen(text) : 0, most = sizeof suffix - 1;
+  if (!text)
+    return o->trace = true;
+  if (len < most || strcmp(text + len - most, suffix) != 0)
+    return wrong_value("trace", text, "does not end in .pcapng: that is what the file will be");
+  o->trace_file = text;
+  return true;
+}
+
+/* --mem NAME means --mem=NAME: nothing else on the line stands without an option. */
+static const char *optional_value(int argc, char **argv) {
+  return optarg || optind == argc || *argv[optind] == '-' ? optarg : argv[optind++];
+}
+
 static bool option_unknown(int c, char **argv) {
   const char *word = argv[optind - 1];
   if (strncmp(word, "--", 2) != 0 && optopt > 0 && optopt < 256)
@@ -243,10 +264,8 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return add_listener(o, optarg);
   case 'e':
     return add_export(o, "export", optarg, styxd_parse_export);
-  case MEM: /* --mem NAME too: nothing else on the line stands without an option */
-    if (!optarg && optind < argc && *argv[optind] != '-')
-      optarg = argv[optind++];
-    return add_export(o, "mem", optarg ? optarg : "mem", styxd_parse_mem);
+  case MEM:
+    return add_mem(o, optional_value(argc, argv));
   case 'm':
     return set_limit(o, &limits[LIMIT_msize - LIMITS - 1], optarg);
   case NO_AUTH:
@@ -258,7 +277,7 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
   case LOG_LEVEL:
     return set_level(o, optarg);
   case TRACE:
-    return o->trace = true;
+    return set_trace(o, optional_value(argc, argv));
   case GRACE:
     return wrong_value("grace", optarg, styxd_parse_seconds(optarg, &o->grace));
   case INETD:
@@ -319,6 +338,7 @@ void styxd_usage(void) {
         "      --ready-fd N             when serving, write a newline to descriptor N and close it\n"
         "      --log-level LEVEL        error, warn, info or debug (info)\n"
         "      --trace                  one line on stderr for each message\n"
+        "      --trace=FILE.pcapng      every message to a file for Wireshark and tshark\n"
         "      --grace SECONDS          that SIGTERM gives to outstanding requests (5)\n"
         "      --inetd                  serve the connection on standard input, and end with it\n"
         "  -w, --workers N              threads that run requests (twice the processors, at least 4)\n"

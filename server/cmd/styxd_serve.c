@@ -160,6 +160,7 @@ int styxd_serve(const struct styxd_job *job) {
                                      .connections = o->max_connections,
                                      .log = styxd_log,
                                      .trace = o->trace ? styxd_log_message : NULL,
+                                     .tap = o->trace_file ? styxd_trace_message : NULL,
                                      .idle = hear_idle,
                                      .arg = &s};
   if (!open_ears(&s))

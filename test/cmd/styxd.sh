@@ -28,7 +28,9 @@ check "an unknown option" bad 2 "--frob" --frob
 check "an unknown letter" bad 2 "-x" -x
 check "a letter without its value" bad 2 "-l needs a value" -l
 check "a word without its value" bad 2 "--listen needs a value" --listen
-check "a value where none belongs" bad 2 "takes no value" --trace=3
+check "a value where none belongs" bad 2 "takes no value" --inetd=3
+check "a trace to a file of another kind" bad 2 '"notes.txt" does not end in .pcapng' --trace=notes.txt
+check "the same behind a blank" bad 2 '"notes" does not end in .pcapng' --trace notes
 check "a stray word" bad 2 "belongs to no option" "$scratch/dir"
 check "a bad address" bad 2 "nothing!here" -l nothing!here
 check "a bad size" bad 2 "is not a size" -m 12Q
@@ -165,6 +167,28 @@ check "the message as it came" says err "<- Tversion tag NOTAG msize 8192 versio
 check "and as it went" says err "-> Rversion tag NOTAG msize 2048 version '9P2000'"
 check "an error text is cut" says err "ename 'file doe'"
 stop
+
+# What test/dissect reads is left to it. once TEXT: one line of the log has it.
+once() { [[ $(grep -cF -e "$1" "$scratch/err") == 1 ]] || { cat "$scratch/err"; return 1; }; }
+alive_often() { for _ in 1 2 3 4 5 6 7 8 9 10; do alive "$sock" || return 1; done; }
+here "a trace that cannot be made" start "${S[@]}" --mem "--trace=$scratch/nowhere/x.pcapng"
+check "is said" once "nowhere/x.pcapng: No such file or directory; serving goes on without a trace"
+check "and serving goes on" alive "$sock"
+here "to its end" stop
+
+ln -s /dev/full "$scratch/full.pcapng"
+here "a trace without room" start "${S[@]}" --mem "--trace=$scratch/full.pcapng"
+check "goes on serving" alive_often
+here "to its end" stop
+check "and has said it once" once "full.pcapng: No space left on device"
+
+wrap=(bash -c 'ulimit -f 1 && exec "$@"' -)
+here "a trace that may not grow" start "${S[@]}" --mem --log-level debug "--trace=$scratch/small.pcapng"
+wrap=(env)
+check "goes on serving" alive_often
+here "to its end" stop
+check "connections are counted in the log" says err 'msg="traced" peer="unix" detail="connection 0 of '
+check "and has said it once" once "small.pcapng: File too large"
 
 # hold: a connection on descriptor 8.
 hold() { exec 8<>"/dev/tcp/127.0.0.1/$(port)"; }

@@ -63,6 +63,10 @@ typedef struct styx_server_config {
   /* Each may be NULL; called from any of the server's threads, must not block. peer is "" for the server itself. */
   void (*log)(void *arg, styx_level level, const char *peer, const char *what, const char *detail);
   void (*trace)(void *arg, const char *peer, bool out, const styx_msg *msg);
+  /* The bytes of each message: the hook tap of session.h. The connection waits meanwhile. *own is a pointer of the
+   * connection's, NULL at first, for tap to keep something in. The last call for a connection, which may be the only one, has
+   * n 0: it has ended. No two calls for one connection at a time. */
+  void (*tap)(void *arg, const char *peer, void **own, bool out, const styx_span *spans, size_t n);
   void (*idle)(void *arg); /* the last connection has ended */
   void *arg;
 } styx_server_config;

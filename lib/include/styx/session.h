@@ -22,6 +22,7 @@
 
 #include <styx/alloc.h>
 #include <styx/fs.h>
+#include <styx/span.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,6 +66,10 @@ typedef struct styx_hooks {
   void (*cancel_fd_free)(void *arg, int fd);
   /* An Rerror with this error is about to be sent; for counting. Called inside session calls. */
   void (*error)(void *arg, styx_err err);
+  /* The bytes of each message, decodable or not, in the order of the wire: when it is taken (out false), or about to be sent
+   * (out true; the end of the connection may come before). One span or two, to be read only, good during the call. What
+   * styx_frame refuses is no message. Called inside session calls. */
+  void (*tap)(void *arg, bool out, const styx_span *spans, size_t n);
 } styx_hooks;
 
 typedef struct styx_session_config {
@@ -132,11 +137,6 @@ STYX_API void *styx_work_arg(const styx_work *work);
 STYX_API bool styx_session_retire(styx_session *s, uint64_t now);
 
 /* ---- bytes out ---- */
-
-typedef struct styx_span { /* laid out as struct iovec */
-  void *base;
-  size_t len;
-} styx_span;
 
 /* Fill at most n spans with what is to be sent, in order; returns how many. Their bytes stay where they are until
  * styx_session_sent or styx_session_hangup; other calls may append to what is pending. */

@@ -284,7 +284,6 @@ STYX_API ptrdiff_t styx_ldirent_decode(styx_ldirent *entry, const void *buf, siz
 #define STYX_VERSION_9P2000_U "9P2000.u"
 #define STYX_VERSION_9P2000_L "9P2000.L"
 #define STYX_VERSION_UNKNOWN "unknown" /* Rversion: none in common */
-#define STYX_NONUNAME 0xFFFFFFFFu      /* .u and .L: n_uname says nothing, uname counts */
 
 /* The type of a styx_msg that says why reading one failed (styx/msgio.h): ename is the reason. It is never on the wire:
  * encoding it is STYX_EUNKNOWN. */
