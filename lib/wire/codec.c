@@ -195,8 +195,10 @@ INLINED ptrdiff_t decode(styx_msg *m, const uint8_t *p, size_t len, uint32_t msi
   unsigned type = m->type = p[4];
   m->tag = sx_load16(p + 5);
   size_t fixed = fixed_size(type, dialect);
-  if (fixed == 0)
+  if (fixed == 0) {
+    m->ename = (styx_str){NULL, 0}; /* a type 0 prints as STYX_Readerror, with it */
     return -STYX_EUNKNOWN;
+  }
   if ((size_t)size < fixed)
     return -STYX_ETRUNC;
   size_t spare = (size_t)size - fixed;

@@ -1,5 +1,6 @@
 /* print.c: messages, qids and stat records as one line of text that is safe on a terminal and in a log. */
 #include "wire/bytes.h"
+#include "wire/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,8 +99,7 @@ static void put_fid(struct out *o, const char *name, uint32_t fid) {
 }
 
 static void put_qid(struct out *o, styx_qid qid) {
-  static const char letters[] =
-      "dalmAtLh"; /* from the top bit: dir, append, exclusive, mount, auth, temporary, links */
+  static const char letters[] = SX_QID_LETTERS;
   char type[9] = "-";
   size_t n = 0;
   for (unsigned bit = 0; bit < 8; bit++)
@@ -193,6 +193,11 @@ static void put_fields(struct out *o, const styx_msg *m) {
 
 static size_t print(char *buf, size_t cap, const styx_msg *m, styx_dialect dialect, uint32_t max_data) {
   struct out o = {buf, cap, 0, dialect, max_data};
+  if (m->type == STYX_Readerror) {
+    put_bytes(&o, "Readerror", sizeof "Readerror" - 1);
+    put_str_field(&o, "ename", m->ename);
+    return finish(&o);
+  }
   const char *name = styx_msg_exists(m->type, dialect) ? styx_msg_name(m->type) : NULL;
   if (name)
     put_bytes(&o, name, strlen(name));

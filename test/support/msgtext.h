@@ -2,14 +2,16 @@
  *
  *   Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib'
  *
- * Name, tag, then every field in wire order. Numbers are decimal, 0x…, octal with a leading 0, NOTAG or NOFID, and sums
- * of those (1+2). Strings stand in single quotes with \xHH for any byte; 'x'*100 repeats. Qids are (path version letters).
- * A stat is stat (field value …). "..." skips fields up to the next one that is named: they are zero in a message that
- * is built, "don't touch" in its stat, and anything at all in a pattern. Also:
- *   $name     in a pattern, the first time: anything, kept; afterwards: what was kept
- *   !$name    in a pattern: anything but what was kept
- *   *         in a pattern: any value
- *   data entries 'a' 'b'   in a pattern: data is whole stat records with just these names, in any order
+ * What styx_msg_parse reads, and besides:
+ *   $name     what was kept under this name
+ *   1+$name   a sum of numbers
+ *   'x'*100   a string a hundred times
+ * In patterns also:
+ *   ...       any fields, up to the next one that is named or to the end
+ *   *         any value
+ *   $name     of which nothing is kept yet: any value, which is kept
+ *   !$name    anything but what was kept
+ *   data entries 'a' 'b'   whole stat records with just these names, in any order
  *   data entries *         any whole stat records, one at least
  */
 #ifndef SUPPORT_MSGTEXT_H

@@ -38,6 +38,7 @@ enum {
   STYX_QTAUTH = 0x08,
   STYX_QTTMP = 0x04,
   STYX_QTSYMLINK = 0x02,
+  STYX_QTLINK = 0x01,
   STYX_QTFILE = 0x00
 };
 
@@ -59,6 +60,10 @@ enum {
 #include <styx/messages.def>
 #undef STYX_MSG
 };
+
+/* Never on the wire, and not encoded: what functions that read messages leave (styx/msgio.h) when there is none, with the reason
+ * in ename. Its tag means nothing. */
+enum { STYX_Readerror = 0 };
 
 /* ---- values ---- */
 
@@ -285,11 +290,6 @@ STYX_API ptrdiff_t styx_ldirent_decode(styx_ldirent *entry, const void *buf, siz
 #define STYX_VERSION_9P2000_L "9P2000.L"
 #define STYX_VERSION_UNKNOWN "unknown" /* Rversion: none in common */
 
-/* The type of a styx_msg that says why reading one failed (styx/msgio.h): ename is the reason. It is never on the wire:
- * encoding it is STYX_EUNKNOWN. */
-enum { STYX_Readerror = 0 };
-
-enum { STYX_QTLINK = 0x01 };
 #define STYX_DMMOUNT 0x10000000u /* the kernel's own; not sent */
 
 /* Bits of the mode that only 9P2000.u has (contract 1.14). */
@@ -364,12 +364,29 @@ STYX_API styx_str styx_str_cut(styx_str s, size_t max);
  * Form: the message's name, then "tag N", then each field as "name value" in wire order; strings in single quotes;
  * at most 32 bytes of data and then "...". NOTAG and NOFID print as words. Example:
  *   Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib'
- * What is not in the table, or not in this dialect, prints as its number and tag alone. */
+ * What is not in the table, or not in this dialect, prints as its number and tag alone ("message 106 tag 9"), and what is
+ * no message at all as "Readerror ename 'reason'". */
 STYX_API size_t styx_msg_print(char *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 /* The same with all of the data, for styx_msg_parse. */
 STYX_API size_t styx_msg_print_whole(char *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 STYX_API size_t styx_qid_print(char *buf, size_t cap, styx_qid qid);
 STYX_API size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat, styx_dialect dialect);
+
+/* The message that the len bytes of text say, in the form of styx_msg_print_whole: for every message that decodes, its line
+ * parses to a message that encodes to the same bytes. Also taken: blanks and tabs anywhere between words; decimal, 0x…,
+ * octal after a 0, NOTAG and NOFID wherever there is a number; \xHH for any byte of a string. "..." stands for fields that
+ * are not given, up to the next one that is named or to the end of a message or stat: they are zero and empty, except
+ * n_uname, n_uid, n_gid and n_muid (STYX_NOUID), the stat of a Twstat (styx_stat_untouched) and a count before data (its
+ * length).
+ * What strings say is not judged: they may hold what styx_decode refuses.
+ * Strings and data are views into room, of cap bytes, which is the caller's; len bytes are always enough. 0, or
+ *   STYX_EBADARG (anything else in the text: a name that this dialect does not have, a number that its field cannot hold, a
+ *     string over 65,535 bytes, data of another length than its count or cut by styx_msg_print, more than 16 names, …),
+ *   STYX_ENOFIT (room is too small):
+ * msg is then untouched, room holds nothing useful, and *where is the place in text that is wrong: its end when something is
+ * missing, the first quote of a string that does not end or fit. where may be NULL, and is not touched on success. */
+STYX_API styx_err styx_msg_parse(styx_msg *msg, const char *text, size_t len, styx_dialect dialect, void *room,
+                                 size_t cap, const char **where);
 
 #ifdef __cplusplus
 }

@@ -1,93 +1,74 @@
 /* print_test.c: one safe line for each message. */
-#include <styx/wire.h>
-
 #include "guard.h"
+#include "lines.h"
 
-#define S(literal) STYX_STR(literal)
+#include <stdio.h>
 
-static const struct {
-  const char *text;
-  styx_msg msg;
-} lines[] = {
-    {"Tversion tag NOTAG msize 8192 version '9P2000'",
-     {.type = STYX_Tversion, .tag = STYX_NOTAG, .msize = 8192, .version = S("9P2000")}},
-    {"Rversion tag 0 msize 4294967295 version ''", {.type = STYX_Rversion, .msize = 0xFFFFFFFF}},
-    {"Tauth tag 1 afid 2 uname 'bob' aname ''", {.type = STYX_Tauth, .tag = 1, .afid = 2, .uname = S("bob")}},
-    {"Rauth tag 1 qid (0x5 4 A)", {.type = STYX_Rauth, .tag = 1, .qid = {STYX_QTAUTH, 4, 5}}},
-    {"Tattach tag 1 fid 0 afid NOFID uname 'bob' aname 'x'",
-     {.type = STYX_Tattach, .tag = 1, .afid = STYX_NOFID, .uname = S("bob"), .aname = S("x")}},
-    {"Rattach tag 1 qid (0xffffffffffffffff 4294967295 dalmAtLh)",
-     {.type = STYX_Rattach, .tag = 1, .qid = {0xFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}}},
-    {"Rerror tag 1 ename 'bad fid'", {.type = STYX_Rerror, .tag = 1, .ename = S("bad fid")}},
-    {"Tflush tag 2 oldtag NOTAG", {.type = STYX_Tflush, .tag = 2, .oldtag = STYX_NOTAG}},
-    {"Rflush tag 65534", {.type = STYX_Rflush, .tag = 65534}},
-    {"Twalk tag 3 fid 1 newfid 2 nwname 2 'usr' 'lib'",
-     {.type = STYX_Twalk, .tag = 3, .fid = 1, .newfid = 2, .nwname = 2, .wname = {S("usr"), S("lib")}}},
-    {"Twalk tag 3 fid 1 newfid NOFID nwname 0", {.type = STYX_Twalk, .tag = 3, .fid = 1, .newfid = STYX_NOFID}},
-    {"Rwalk tag 3 nwqid 2 (0x1 0 d) (0x2a 7 -)",
-     {.type = STYX_Rwalk, .tag = 3, .nwqid = 2, .wqid = {{0x80, 0, 1}, {0, 7, 42}}}},
-    {"Topen tag 4 fid 2 mode 16", {.type = STYX_Topen, .tag = 4, .fid = 2, .mode = STYX_OTRUNC}},
-    {"Ropen tag 4 qid (0x1 0 a) iounit 8168", {.type = STYX_Ropen, .tag = 4, .qid = {0x40, 0, 1}, .iounit = 8168}},
-    {"Tcreate tag 5 fid 2 name 'n' perm 020000000755 mode 0",
-     {.type = STYX_Tcreate, .tag = 5, .fid = 2, .name = S("n"), .perm = STYX_DMDIR | 0755}},
-    {"Rcreate tag 5 qid (0x1 0 l) iounit 0", {.type = STYX_Rcreate, .tag = 5, .qid = {0x20, 0, 1}}},
-    {"Tread tag 6 fid 2 offset 18446744073709551615 count 4096",
-     {.type = STYX_Tread, .tag = 6, .fid = 2, .offset = UINT64_MAX, .count = 4096}},
-    {"Rread tag 6 count 5 data 'hello'", {.type = STYX_Rread, .tag = 6, .count = 5, .data = (const uint8_t *)"hello"}},
-    {"Rread tag 6 count 0 data ''", {.type = STYX_Rread, .tag = 6}},
-    {"Twrite tag 7 fid 2 offset 0 count 33 data '0123456789abcdef0123456789abcdef'...",
-     {.type = STYX_Twrite,
-      .tag = 7,
-      .fid = 2,
-      .count = 33,
-      .data = (const uint8_t *)"0123456789abcdef0123456789abcdefX"}},
-    {"Rwrite tag 7 count 33", {.type = STYX_Rwrite, .tag = 7, .count = 33}},
-    {"Tclunk tag 8 fid 2", {.type = STYX_Tclunk, .tag = 8, .fid = 2}},
-    {"Rclunk tag 8", {.type = STYX_Rclunk, .tag = 8}},
-    {"Tremove tag 8 fid 2", {.type = STYX_Tremove, .tag = 8, .fid = 2}},
-    {"Rremove tag 8", {.type = STYX_Rremove, .tag = 8}},
-    {"Tstat tag 9 fid 2", {.type = STYX_Tstat, .tag = 9, .fid = 2}},
-    {"Rstat tag 9 stat (type 1 dev 2 qid (0x4 3 d) mode 020000000755 atime 5 mtime 6 length 7 name '/' uid 'bob' gid "
-     "'g' muid 'm')",
-     {.type = STYX_Rstat,
-      .tag = 9,
-      .stat = {.type = 1,
-               .dev = 2,
-               .qid = {0x80, 3, 4},
-               .mode = STYX_DMDIR | 0755,
-               .atime = 5,
-               .mtime = 6,
-               .length = 7,
-               .name = S("/"),
-               .uid = S("bob"),
-               .gid = S("g"),
-               .muid = S("m")}}},
-    {"Twstat tag 9 fid 2 stat (type 0 dev 0 qid (0x0 0 -) mode 00 atime 0 mtime 0 length 0 name '' uid '' gid '' muid "
-     "'')",
-     {.type = STYX_Twstat, .tag = 9, .fid = 2}},
-    {"Rwstat tag 9", {.type = STYX_Rwstat, .tag = 9}},
-    {"message 106 tag 9", {.type = 106, .tag = 9}},
-};
+Test(print, every_message_of_every_dialect_has_its_line) {
+  bool seen[3][256] = {{false}};
+  for (size_t i = 0; i < NLINES; i++)
+    for (styx_dialect d = STYX_9P2000; d <= STYX_9P2000_L; d++) {
+      char buf[1024];
+      if (!line_holds(i, d))
+        continue;
+      cr_assert_eq(styx_msg_print(buf, sizeof buf, &lines[i].msg, d), strlen(lines[i].text), "%s", lines[i].text);
+      cr_assert_str_eq(buf, lines[i].text);
+      seen[d][lines[i].msg.type] = true;
+    }
+  for (styx_dialect d = STYX_9P2000; d <= STYX_9P2000_L; d++)
+    for (unsigned type = 0; type < 256; type++)
+      cr_assert(seen[d][type] || !styx_msg_exists(type, d), "no line for %s in dialect %d", styx_msg_name(type),
+                (int)d);
+}
 
-Test(print, every_message_has_its_line) {
-  bool seen[256] = {false};
-  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-    char buf[512];
-    cr_assert_eq(styx_msg_print(buf, sizeof buf, &lines[i].msg, STYX_9P2000), strlen(lines[i].text));
-    cr_assert_str_eq(buf, lines[i].text);
-    seen[lines[i].msg.type] = true;
+Test(print, what_a_dialect_does_not_have_is_a_number) {
+  for (unsigned dialect = 0; dialect < 4; dialect++)
+    for (unsigned type = 1; type < 256; type++) {
+      styx_dialect d = (styx_dialect)dialect;
+      styx_msg m = {.type = (uint8_t)type, .tag = STYX_NOTAG};
+      char buf[1024], want[64];
+      if (styx_msg_exists(type, d))
+        continue;
+      snprintf(want, sizeof want, "message %u tag NOTAG", type);
+      cr_assert_eq(styx_msg_print(buf, sizeof buf, &m, d), strlen(want));
+      cr_assert_str_eq(buf, want);
+    }
+}
+
+Test(print, no_message_at_all_prints_its_reason) {
+  styx_msg m = {.type = STYX_Readerror, .tag = 7, .ename = STYX_STR("it's\nover")};
+  static const char want[] = "Readerror ename 'it\\x27s\\x0aover'";
+  char buf[64];
+  for (styx_dialect d = STYX_9P2000; d <= STYX_9P2000_L; d++) {
+    cr_assert_eq(styx_msg_print(buf, sizeof buf, &m, d), sizeof want - 1);
+    cr_assert_str_eq(buf, want);
   }
-  for (unsigned type = 0; type < 256; type++)
-    cr_assert(seen[type] || !styx_msg_name(type), "no line for %s", styx_msg_name(type));
+}
+
+Test(print, a_type_0_that_came_can_be_printed) {
+  styx_msg m;
+  char buf[64];
+  memset(&m, 0xFF, sizeof m);
+  cr_assert_eq(styx_decode(&m, "\7\0\0\0\0\1\0", 7, 0, STYX_9P2000), -STYX_EUNKNOWN);
+  cr_assert_eq(styx_msg_print(buf, sizeof buf, &m, STYX_9P2000), 18);
+  cr_assert_str_eq(buf, "Readerror ename ''");
+}
+
+Test(print, only_whole_printing_gives_all_of_the_data) {
+  static const char text[] = "0123456789abcdef0123456789abcdefX";
+  styx_msg m = {.type = STYX_Rread, .count = 33, .data = (const uint8_t *)text};
+  char buf[128];
+  cr_assert_eq(styx_msg_print_whole(buf, sizeof buf, &m, STYX_9P2000), 61);
+  cr_assert_str_eq(buf, "Rread tag 0 count 33 data '0123456789abcdef0123456789abcdefX'");
 }
 
 Test(print, a_short_buffer_gets_a_terminated_beginning_and_the_whole_length) {
-  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+  for (size_t i = 0; i < NLINES; i++) {
     size_t len = strlen(lines[i].text);
     uint8_t *room = guard_room();
     for (size_t cap = 0; cap <= len; cap++) {
       char *buf = (char *)room + GUARD_ROOM - cap;
-      cr_assert_eq(styx_msg_print(cap ? buf : NULL, cap, &lines[i].msg, STYX_9P2000), len);
+      cr_assert_eq(styx_msg_print(cap ? buf : NULL, cap, &lines[i].msg, line_dialect(i)), len);
       cr_assert(cap == 0 || (strlen(buf) == cap - 1 && memcmp(buf, lines[i].text, cap - 1) == 0));
     }
     munmap(room - GUARD_PAGE, GUARD_ROOM + 2 * GUARD_PAGE);
@@ -142,13 +123,48 @@ Test(print, impossible_counts_of_names_are_survived) {
   cr_assert_eq(strncmp(buf, "Twalk tag 0 fid 0 newfid 0 nwname 65535 ''", 42), 0);
 }
 
-Test(print, qids_and_stats_print_alone) {
-  char buf[256];
-  cr_assert_eq(styx_qid_print(buf, sizeof buf, (styx_qid){0, 1, 2}), 9);
-  cr_assert_str_eq(buf, "(0x2 1 -)");
-  styx_stat s = {.name = STYX_STR("n"), .mode = 0644};
-  styx_stat_print(buf, sizeof buf, &s, STYX_9P2000);
-  cr_assert_str_eq(buf, "type 0 dev 0 qid (0x0 0 -) mode 0644 atime 0 mtime 0 length 0 name 'n' uid '' gid '' muid ''");
-  s = styx_stat_untouched();
-  cr_assert_eq(styx_stat_print(buf, sizeof buf, &s, STYX_9P2000), strlen(buf));
+Test(print, qids_print_alone) {
+  static const struct {
+    const char *text;
+    styx_qid qid;
+  } qids[] = {{"(0x0 0 -)", {0, 0, 0}},
+              {"(0x2 1 -)", {STYX_QTFILE, 1, 2}},
+              {"(0x1 0 d)", {STYX_QTDIR, 0, 1}},
+              {"(0x1 0 a)", {STYX_QTAPPEND, 0, 1}},
+              {"(0x1 0 l)", {STYX_QTEXCL, 0, 1}},
+              {"(0x1 0 m)", {STYX_QTMOUNT, 0, 1}},
+              {"(0x1 0 A)", {STYX_QTAUTH, 0, 1}},
+              {"(0x1 0 t)", {STYX_QTTMP, 0, 1}},
+              {"(0x1 0 L)", {STYX_QTSYMLINK, 0, 1}},
+              {"(0x1 0 h)", {0x01, 0, 1}},
+              {"(0x1 0 dlt)", {STYX_QTDIR | STYX_QTEXCL | STYX_QTTMP, 0, 1}},
+              {"(0xffffffffffffffff 4294967295 dalmAtLh)", {0xFF, UINT32_MAX, UINT64_MAX}}};
+  for (size_t i = 0; i < sizeof qids / sizeof *qids; i++) {
+    char buf[64];
+    cr_assert_eq(styx_qid_print(buf, sizeof buf, qids[i].qid), strlen(qids[i].text));
+    cr_assert_str_eq(buf, qids[i].text);
+  }
+}
+
+static void check_stat(const styx_stat *stat, styx_dialect dialect, const char *want) {
+  char buf[512];
+  cr_assert_eq(styx_stat_print(buf, sizeof buf, stat, dialect), strlen(want));
+  cr_assert_str_eq(buf, want);
+}
+
+Test(print, stats_print_alone_and_in_u_with_more_fields) {
+  const styx_stat s = {.mode = 0644, .name = S("n"), .extension = S("to"), .n_uid = 1000, .n_gid = STYX_NOUID};
+#define BASE_FIELDS "type 0 dev 0 qid (0x0 0 -) mode 0644 atime 0 mtime 0 length 0 name 'n' uid '' gid '' muid ''"
+  check_stat(&s, STYX_9P2000, BASE_FIELDS);
+  check_stat(&s, STYX_9P2000_L, BASE_FIELDS);
+  check_stat(&s, STYX_9P2000_U, BASE_FIELDS " extension 'to' n_uid 1000 n_gid 4294967295 n_muid 0");
+}
+
+Test(print, the_largest_numbers_of_a_stat_are_not_cut) {
+  const styx_stat s = styx_stat_untouched();
+#define UNTOUCHED_FIELDS                                                                                               \
+  "type 65535 dev 4294967295 qid (0xffffffffffffffff 4294967295 dalmAtLh) mode 037777777777 atime 4294967295 mtime "   \
+  "4294967295 length 18446744073709551615 name '' uid '' gid '' muid ''"
+  check_stat(&s, STYX_9P2000, UNTOUCHED_FIELDS);
+  check_stat(&s, STYX_9P2000_U, UNTOUCHED_FIELDS " extension '' n_uid 4294967295 n_gid 4294967295 n_muid 4294967295");
 }
