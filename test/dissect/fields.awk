@@ -5,13 +5,21 @@
 # order: the fields by the dissector's names without "9p."; the direction and the type come before them. NUMBERS has a line
 # "NAME NUMBER" for each message. The words of --trace are turned into the dissector's ways to write them.
 
-function from_base(base, digits,  n, i) {
-  if (digits == "ffffffffffffffff")
-    return "18446744073709551615" # more than a floating-point number can tell
-  n = 0
-  for (i = 1; i <= length(digits); i++)
-    n = base * n + index("0123456789abcdef", substr(digits, i, 1)) - 1
-  return sprintf("%.0f", n)
+# In decimal, digit by digit: a floating-point number cannot tell 64 bits.
+function from_base(base, digits,  n, i, j, carry, out) {
+  n = "0"
+  for (i = 1; i <= length(digits); i++) {
+    carry = index("0123456789abcdef", substr(digits, i, 1)) - 1
+    out = ""
+    for (j = length(n); j > 0 || carry; j--) {
+      carry += base * (j > 0 ? substr(n, j, 1) : 0)
+      out = carry % 10 out
+      carry = int(carry / 10)
+    }
+    n = out == "" ? "0" : out
+  }
+  sub(/^0+/, "", n)
+  return n == "" ? "0" : n
 }
 
 function add(field, value) { has[field] = has[field] == "" ? value : has[field] "," value }
@@ -46,8 +54,8 @@ function add_value(key, value) {
 
 BEGIN {
   norder = split(order, fields, " ")
-  n = split("tag oldtag version fid afid newfid uname aname qid mode perm iounit offset count data ename length muid type dev " \
-            "atime mtime msize=maxsize name=filename uid=user gid=group nwname=nwalk nwqid=nqid", words, " ")
+  n = split("tag oldtag version fid afid newfid uname aname qid mode perm iounit offset count data ename length muid dev " \
+            "atime mtime type=stattype msize=maxsize name=filename uid=user gid=group nwname=nwalk nwqid=nqid", words, " ")
   for (i = 1; i <= n; i++) {
     split(words[i], pair, "=")
     field_of[pair[1]] = pair[2] == "" ? pair[1] : pair[2]

@@ -4,7 +4,8 @@
 
 # The dissector's fields that are compared, without "9p."; tshark -G fields lists all.
 fields="tag oldtag maxsize version fid afid newfid uname aname nwalk wname nqid qidtype qidvers qidpath mode perm iounit offset
-  count ename statmode length filename user group muid"
+  count ename statmode length filename user group muid
+  stattype dev"
 
 # shark TSHARK-ARGUMENT...: with checksums verified. It warns root on stderr; whatever else it says is a failure, and shown.
 shark() {

@@ -118,3 +118,9 @@ Test(frame, a_cut_gives_up_a_part_of_one_character_and_nothing_else) {
     cr_assert_eq(got, want, "round %d", round);
   }
 }
+
+Test(frame, no_bytes_are_no_character) {
+  uint32_t rune = 7;
+  cr_assert_eq(sx_utf8((const uint8_t *)"x", 0, &rune), 0);
+  cr_assert_eq(rune, 7);
+}

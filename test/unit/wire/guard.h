@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 /* Writable room of GUARD_ROOM bytes; a read or write just before or just behind it kills the test. */
-enum { GUARD_PAGE = 4096, GUARD_ROOM = 17 * GUARD_PAGE };
+enum { GUARD_PAGE = 4096, GUARD_ROOM = 260 * GUARD_PAGE };
 
 static inline uint8_t *guard_room(void) {
   uint8_t *p = mmap(NULL, GUARD_ROOM + 2 * GUARD_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
