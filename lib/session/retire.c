@@ -167,6 +167,10 @@ static const uint16_t valid_answers[STYX_NOPS] = {
 
 static void answered(styx_req *r) {
   styx_session *s = r->r_session;
+  if (r->r_answer == SX_A_PASS) {
+    sx_passed(r);
+    return;
+  }
   uint16_t valid = valid_answers[r->r_op] | 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
   if (r->r_dropped) {
     s->s_info.dropped_answers++;
