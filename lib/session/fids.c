@@ -28,10 +28,14 @@ void sx_user_put(styx_session *s, struct sx_user *user) {
     sx_free(&s->s_alloc, user, user->u_size);
 }
 
-struct sx_node *sx_node_new(styx_session *s, struct sx_user *user) {
-  struct sx_node *n = sx_zalloc(&s->s_alloc, sizeof *n);
+struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct sx_node *from, styx_str name) {
+  char path[SX_PATH];
+  size_t len = sx_path_make(path, user->u_export->fs.ops, from, name);
+  struct sx_node *n = sx_zalloc(&s->s_alloc, sizeof *n + len);
   if (!n)
     return NULL;
+  n->n_path_len = len;
+  memcpy(n->n_path, path, len);
   n->n_session = s;
   n->n_refs = 1;
   n->n_user = user;
@@ -43,7 +47,7 @@ struct sx_node *sx_node_new(styx_session *s, struct sx_user *user) {
 void sx_node_free(styx_session *s, struct sx_node *node) {
   sx_user_put(s, node->n_user);
   s->s_nnodes--;
-  sx_free(&s->s_alloc, node, sizeof *node);
+  sx_free(&s->s_alloc, node, sizeof *node + node->n_path_len);
 }
 
 void sx_node_put(styx_session *s, struct sx_node *node) {

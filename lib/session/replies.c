@@ -61,6 +61,13 @@ styx_answer styx_reply_error_text(styx_req *req, styx_err err, const char *fmt, 
 
 styx_answer styx_reply_interrupted(styx_req *req) { return claim(req) ? publish(req, SX_A_INTERRUPTED) : ANSWERED; }
 
+styx_answer styx_reply_pass(styx_req *req, const styx_fs *fs) {
+  if (!claim(req))
+    return ANSWERED;
+  req->r_fs = fs;
+  return publish(req, SX_A_PASS);
+}
+
 styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid) {
   if (!claim(req))
     return ANSWERED;

@@ -5,7 +5,7 @@
 
 static const styx_fs *fs_of(const styx_req *r) { return &r->r_user->u_export->fs; }
 
-void *styx_req_ctx(const styx_req *req) { return fs_of(req)->ctx; }
+void *styx_req_ctx(const styx_req *req) { return req->r_fs->ctx; }
 
 unsigned styx_req_type(const styx_req *req) { return req->r_msg.type; }
 
@@ -15,10 +15,11 @@ styx_str styx_req_aname(const styx_req *req) { return req->r_user->u_aname; }
 
 /* ---- one caller for each operation: its arguments, and its answer when the slot is empty ---- */
 
-#define CALL(slot, absent, ...) (SX_HAS(ops, slot) ? ops->slot(__VA_ARGS__) : (absent))
+#define CALL(slot, absent, ...)                                                                                        \
+  (SX_HAS(ops, slot) ? ops->slot(__VA_ARGS__) : SX_HAS(ops, any) ? ops->any(r, STYX_OP_##slot) : (absent))
 
-static styx_answer call(styx_req *r) {
-  const styx_fs_ops *ops = fs_of(r)->ops;
+styx_answer sx_req_call(styx_req *r) {
+  const styx_fs_ops *ops = r->r_fs->ops;
   const styx_msg *m = &r->r_msg;
   const struct sx_binding *b = sx_pin(r);
   void *node = b ? b->b_node->n_node : NULL, *handle = b ? b->b_handle : NULL;
@@ -63,7 +64,7 @@ static bool claim_run(styx_req *r) {
 }
 
 static void run_request(styx_req *r) {
-  if (claim_run(r) && call(r).sx_answer == 0) {
+  if (claim_run(r) && sx_req_call(r).sx_answer == 0) {
     r->r_dropped = true; /* nobody has answered, so nobody else looks at r */
     (void)styx_reply_error(r, EIO);
   }

@@ -6,6 +6,7 @@
 
 void sx_queue(styx_req *r, enum styx_op op) {
   r->r_op = op;
+  r->r_fs = &r->r_user->u_export->fs;
   r->r_answer = SX_A_NONE;
   atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed); /* the runner's */
   /* The bits beside the state stay: another thread may be setting none, since nobody runs r. release pairs with: run.c */
@@ -44,7 +45,8 @@ static styx_err start_attach(styx_req *r) {
   if (!e)
     return ENOENT;
   r->r_user = sx_user_new(s, e, m->uname, m->aname);
-  if (!r->r_user || !(r->r_node = sx_node_new(s, r->r_user)) || !(r->r_binding = sx_binding_new(s, NULL)))
+  if (!r->r_user || !(r->r_node = sx_node_new(s, r->r_user, NULL, (styx_str){0})) ||
+      !(r->r_binding = sx_binding_new(s, NULL)))
     return ENOMEM;
   sx_queue(r, STYX_OP_attach);
   return STYX_OK;
@@ -79,7 +81,8 @@ static styx_err start_create(styx_req *r) {
     return err;
   if (readonly(r))
     return EROFS;
-  if (!(r->r_node = sx_node_new(s, b->b_node->n_user)) || !(r->r_binding = sx_binding_new(s, NULL)))
+  if (!(r->r_node = sx_node_new(s, b->b_node->n_user, b->b_node, r->r_msg.name)) ||
+      !(r->r_binding = sx_binding_new(s, NULL)))
     return ENOMEM;
   sx_queue(r, STYX_OP_create);
   return STYX_OK;

@@ -31,8 +31,9 @@ struct sx_post {
 
 /* ---- the request word ---- */
 
-/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk goes from there to QUEUED again), CANCELLED beside them. PARKED and
- * QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever answers first. */
+/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk, and what is passed on, go from there to QUEUED again), CANCELLED beside
+ * them. PARKED and QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever
+ * answers first. */
 enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, SX_CANCELLED = 4 };
 
 #define SX_STATE 0x07u   /* mask */
@@ -61,6 +62,8 @@ struct sx_node {
   struct sx_user *n_user;
   void *n_node; /* immutable once n_refs > 0 was seen by a handler */
   styx_qid n_qid;
+  size_t n_path_len; /* immutable, with the path */
+  char n_path[];     /* for styx_req_path; empty when it is not kept */
 };
 
 /* What a fid is bound to. Counted by its slot and by each request that pins it; never changes what it means, so whoever pins
@@ -116,7 +119,8 @@ enum sx_answer {
   SX_A_REF,
   SX_A_DIR,
   SX_A_ATTR,
-  SX_A_COUNT
+  SX_A_COUNT,
+  SX_A_PASS /* no answer: r_fs is to be asked */
 };
 
 struct sx_walk {
@@ -152,6 +156,7 @@ struct styx_req {
   struct sx_node *r_node;       /* to be filled with the answer's node */
   struct sx_binding *r_binding; /* to be filled and bound to a fid */
   struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
+  const styx_fs *r_fs;          /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
   struct sx_walk *r_walk;
   styx_setattr r_setattr;
   uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
@@ -169,11 +174,11 @@ struct styx_req {
   uint8_t *r_frame; /* the outgoing message, header included */
   size_t r_frame_size, r_frame_len;
   struct sx_segment *r_segment; /* of styx_reply_ref */
-  bool r_dropped;               /* the handler returned without an answer */
 
   styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
   void *r_cancel_arg;
   int r_cancel_fd; /* atomic: published by SX_HAS_FD */
+  bool r_dropped;  /* handler: it returned without an answer */
 
   styx_msg r_msg; /* immutable; views r_bytes */
   uint8_t r_bytes[];
@@ -290,7 +295,8 @@ void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b);    /*
 void sx_bind_answer(styx_req *r, struct sx_slot *slot, struct sx_binding *b); /* likewise, as r's success */
 void sx_fids_drop_all(styx_session *s);
 struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str uname, styx_str aname);
-struct sx_node *sx_node_new(styx_session *s, struct sx_user *user);
+/* from NULL: a root; else the node that name in from leads to. */
+struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct sx_node *from, styx_str name);
 struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node);
 void sx_user_put(styx_session *s, struct sx_user *user);
 void sx_node_put(styx_session *s, struct sx_node *node);
@@ -318,6 +324,12 @@ void sx_finish(styx_req *r); /* the answer is in r: decide, settle, release, cle
 void sx_finish_error(styx_req *r, styx_err err);
 void sx_detach(styx_req *r); /* the same without an answer: it runs on, and what it will say is dropped */
 
+/* pass.c */
+enum { SX_PATH = 4096 };
+/* The path of the node that name in from leads to (from NULL: of a root), and its length; 0: none is kept. */
+size_t sx_path_make(char out[SX_PATH], const styx_fs_ops *ops, const struct sx_node *from, styx_str name);
+void sx_passed(styx_req *r); /* r is answered by styx_reply_pass */
+
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
@@ -328,6 +340,9 @@ struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t l
                                      void *arg);
 void sx_segment_over(styx_session *s, struct sx_segment *g);
 void sx_segment_free(styx_session *s, struct sx_segment *g);
+
+/* run.c */
+styx_answer sx_req_call(styx_req *r); /* r_op of r_fs */
 
 /* replies.c */
 void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count);

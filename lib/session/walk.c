@@ -58,7 +58,7 @@ static void walk_next(styx_req *r) {
     at->n_refs++; /* ".." of the root is the root: nobody walks out of what was attached */
     advance(r, at);
   }
-  r->r_node = sx_node_new(r->r_session, w->wk_at->n_user);
+  r->r_node = sx_node_new(r->r_session, w->wk_at->n_user, w->wk_at, r->r_msg.wname[w->wk_done]);
   if (!r->r_node)
     fail(r, ENOMEM);
   else

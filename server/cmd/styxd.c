@@ -14,6 +14,7 @@ struct styxd {
   struct styxd_listener *listeners;
   size_t nlisteners;
   styx_export *exports;
+  struct styxd_filters filters;
   struct styxd_user user; /* who started it */
   const char *program;
 };
@@ -58,16 +59,18 @@ static int start(struct styxd *d) {
   d->listeners = calloc(o->nlisten + o->ninherited, sizeof *d->listeners);
   styxd_user_now(&d->user);
   if (!d->exports || !d->listeners || !styxd_exports_open(o->exports, o->nexports, d->user.name, d->exports) ||
-      !styxd_listen(o, d->listeners, &d->nlisteners))
+      !styxd_filters_open(o, d->exports, &d->filters) || !styxd_listen(o, d->listeners, &d->nlisteners))
     return STYXD_FAILED;
   if (o->trace_file)
     styxd_trace_open(o->trace_file);
-  const struct styxd_job job = {o, d->exports, d->listeners, d->nlisteners, ready, d};
+  const struct styxd_job job = {o, d->exports, &d->filters, d->listeners, d->nlisteners, ready, d};
   if (styxd_user_become(o->runas, d->listeners, d->nlisteners))
     status = styxd_serve(&job);
   styxd_listen_close(d->listeners, d->nlisteners);
-  if (status == STYXD_OK)
+  if (status == STYXD_OK) {
+    styxd_filters_close(&d->filters);
     styxd_exports_close(o->exports, o->nexports);
+  }
   styxd_trace_close();
   styxd_log_end();
   return status;

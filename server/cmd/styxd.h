@@ -2,6 +2,7 @@
 #ifndef STYXD_H
 #define STYXD_H
 
+#include <styx/filter.h>
 #include <styx/server.h>
 #include <styx/session.h>
 
@@ -33,6 +34,8 @@ struct styxd_options {
   size_t nlisten;
   struct styxd_export *exports;
   size_t nexports;
+  const char **filters; /* outermost first */
+  size_t nfilters;
   struct styxd_inherited *inherited;
   size_t ninherited;
   styx_limits limits;
@@ -66,6 +69,17 @@ void styxd_complain(const char *fmt, ...) STYX_PRINTF(1, 2);
 /* Open each; out has room for all. False when one cannot be opened, which has been said. */
 bool styxd_exports_open(struct styxd_export *exports, size_t n, const char *owner, styx_export *out);
 void styxd_exports_close(struct styxd_export *exports, size_t n);
+
+/* ---- filters: styxd_filters.c ---- */
+
+struct styxd_filters {
+  styx_filter **list;
+  size_t n;
+};
+
+/* Put all of them in front of each export. False when one cannot be made, which has been said; nothing is left then. */
+bool styxd_filters_open(const struct styxd_options *o, styx_export *exports, struct styxd_filters *out);
+void styxd_filters_close(struct styxd_filters *all);
 
 /* ---- listeners: styxd_listen.c ---- */
 
@@ -115,6 +129,7 @@ void styxd_print(const struct styxd_options *o, const struct styxd_listener *lis
 struct styxd_job {
   const struct styxd_options *options;
   const styx_export *exports;
+  const struct styxd_filters *filters; /* in front of them */
   struct styxd_listener *listeners;
   size_t nlisteners;
   void (*ready)(void *arg); /* the first client can come */

@@ -12,6 +12,7 @@
 /* What getopt_long returns for the long options that have no letter. */
 enum {
   MEM = 256,
+  FILTER,
   NO_AUTH,
   RUNAS,
   READY_FD,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"export", required_argument, NULL, 'e'},
     {"mem", optional_argument, NULL, MEM},
+    {"filter", required_argument, NULL, FILTER},
     {"no-auth", no_argument, NULL, NO_AUTH},
     {"runas", required_argument, NULL, RUNAS},
     {"ready-fd", required_argument, NULL, READY_FD},
@@ -175,6 +177,20 @@ static bool add_mem(struct styxd_options *o, const char *name) {
   return add_export(o, "mem", name ? name : "mem", styxd_parse_mem);
 }
 
+static bool add_filter(struct styxd_options *o, const char *text) {
+  char why[STYX_FILTER_WHY];
+  const char **list = reallocarray(o->filters, o->nfilters + 1, sizeof *list);
+  if (!list)
+    return wrong_value("filter", text, "cannot be kept: out of memory");
+  o->filters = list;
+  if (styx_filter_check(text, why, sizeof why)) {
+    styxd_complain("--filter: \"%s\": %s", text, why);
+    return false;
+  }
+  list[o->nfilters++] = text;
+  return true;
+}
+
 static bool set_level(struct styxd_options *o, const char *text) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
   for (unsigned i = 0; i < 4; i++)
@@ -268,6 +284,8 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return add_export(o, "export", optarg, styxd_parse_export);
   case MEM:
     return add_mem(o, optional_value(argc, argv));
+  case FILTER:
+    return add_filter(o, optarg);
   case 'm':
     return set_limit(o, &limits[LIMIT_msize - LIMITS - 1], optarg);
   case NO_AUTH:
@@ -335,6 +353,11 @@ void styxd_usage(void) {
         "  -e, --export [NAME=]DIR[,ro] export a directory; repeatable. An attach chooses by NAME, then by DIR;\n"
         "                               without either it gets the first\n"
         "      --mem [NAME]             export files in memory (NAME \"mem\"); the default when nothing is exported\n"
+        "      --filter NAME[:KEY=VALUE,...]\n"
+        "                               put a filter in front of every export; repeatable, outermost first:\n"
+        "                                 delay:[op=OP,path=PATH,how=park|block|hog,]ms=N|for=ever\n"
+        "                                 error:[op=OP,path=PATH,rate=0..1,seed=N,]errno=NAME\n"
+        "                                 log[:op=OP,path=PATH], readonly\n"
         "      --no-auth                let anybody who can reach a TCP address write\n"
         "      --runas USER             after a start by root, become USER (nobody)\n"
         "      --ready-fd N             when serving, write a newline to descriptor N and close it\n"

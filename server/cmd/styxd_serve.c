@@ -13,10 +13,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+enum { EARS = 2 };
+
 struct serving {
   const struct styxd_options *options;
   styx_server *server;
-  int signals, bell; /* the main thread waits for both */
+  const struct styxd_filters *filters;
+  int signals, bell;
+  struct pollfd *ears; /* what the main thread waits for: both, and the filters that have something to do in time */
   bool stopping;
   pthread_t stopper;
   _Atomic bool idle, stopped; /* atomic: told by the bell */
@@ -91,10 +95,12 @@ static bool hear_bell(struct serving *s) {
 }
 
 static void wait_for_end(struct serving *s) {
-  struct pollfd fds[] = {{.fd = s->signals, .events = POLLIN}, {.fd = s->bell, .events = POLLIN}};
   do {
-    if (poll(fds, 2, -1) < 0)
+    if (poll(s->ears, EARS + s->filters->n, -1) < 0)
       continue;
+    for (size_t i = 0; i < s->filters->n; i++)
+      if (s->ears[EARS + i].revents)
+        styx_filter_tick(s->filters->list[i]);
     hear_signals(s);
   } while (!hear_bell(s));
   if (!pthread_equal(s->stopper, pthread_self()))
@@ -110,8 +116,14 @@ static bool open_ears(struct serving *s) {
   pthread_sigmask(SIG_BLOCK, &set, NULL); /* in every thread to come */
   s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (s->signals >= 0 && s->bell >= 0)
+  s->ears = calloc(EARS + s->filters->n, sizeof *s->ears);
+  if (s->signals >= 0 && s->bell >= 0 && s->ears) {
+    s->ears[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+    s->ears[1] = (struct pollfd){.fd = s->bell, .events = POLLIN};
+    for (size_t i = 0; i < s->filters->n; i++)
+      s->ears[EARS + i] = (struct pollfd){.fd = styx_filter_fd(s->filters->list[i]), .events = POLLIN};
     return true;
+  }
   say_error("cannot wait for signals", (styx_err)errno);
   return false;
 }
@@ -149,6 +161,7 @@ static styx_err run(struct serving *s, const struct styxd_job *job) {
 int styxd_serve(const struct styxd_job *job) {
   static struct serving s;
   const struct styxd_options *o = s.options = job->options;
+  s.filters = job->filters;
   const styx_server_config config = {.size = sizeof config,
                                      .exports = job->exports,
                                      .nexports = o->nexports,
@@ -176,5 +189,6 @@ int styxd_serve(const struct styxd_job *job) {
   styx_server_free(s.server);
   close(s.signals);
   close(s.bell);
+  free(s.ears);
   return err ? STYXD_FAILED : STYXD_OK;
 }

@@ -24,6 +24,8 @@ static void step_prompt(struct conn *c) {
   if (c->closed_by_peer || !styx_session_wants_input(c->s))
     return;
   sim_feed(c, c->tx_len);
+  if (w->exports[0].fs.ops == &w->front) /* what it has passed on starts, or is over, when it is retired */
+    sim_retire(c);
   while (!c->closed_by_peer && sim_drain(c, SIZE_MAX))
     continue;
   if (c->closed_by_peer || !styx_session_wants_input(c->s) || c->rx_len)
@@ -163,8 +165,7 @@ static void configure(struct sim *w) {
     w->limits.held = 2000 + sim_roll(w, 4000);
   sim_conn_hooks(&w->hooks);
   sim_fs_init(w);
-  w->exports[0] = (styx_export){.name = "one", .path = "/one", .fs = {&w->ops, w}};
-  w->exports[1] = (styx_export){.name = "two", .path = "/two", .fs = {&w->ops, w}, .readonly = true};
+  sim_fs_export(w);
   w->config = (styx_session_config){.size = sizeof w->config,
                                     .exports = w->exports,
                                     .nexports = 2,

@@ -152,7 +152,8 @@ struct sim {
   unsigned step_weight[12], msg_weight[16];
   bool fails, wake_driven, big_time, small_limits, small_held;
   uint64_t fail_at, fail_for, allocs;
-  styx_fs_ops ops;
+  styx_fs_ops ops, front; /* front: of one that stands in front of ops */
+  styx_fs inner;
   styx_export exports[2];
   styx_limits limits;
   styx_session_config config;
@@ -210,6 +211,7 @@ void sim_settle_all(struct conn *c); /* everything that can happen without the c
 /* sim_fs.c */
 extern const char *const sim_op_names[STYX_NOPS];
 void sim_fs_init(struct sim *w);
+void sim_fs_export(struct sim *w); /* once its table is as it will be */
 void sim_call_begin(struct sim *w, struct call *c);
 /* An operation is called, and returns: those with one serial key never at once. */
 void sim_enter(struct sim *w, struct conn *conn, struct node *node, struct handle *handle);

@@ -286,6 +286,30 @@ void sim_fs_check_told(struct sim *w, const struct conn *conn) {
   }
 }
 
+/* One in front that passes everything on: now, or when its turn comes again. */
+static styx_answer front_any(styx_req *r, enum styx_op op) {
+  struct sim *w = styx_req_ctx(r);
+  (void)op;
+  return sim_chance(w, 20) ? styx_reply_pass(r, &w->inner) : styx_pass(r, &w->inner);
+}
+
+void sim_fs_export(struct sim *w) {
+  w->inner = (styx_fs){&w->ops, w};
+  w->front = (styx_fs_ops){.size = sizeof(styx_fs_ops),
+                           .name = "front",
+                           .serial = w->ops.serial,
+                           .nowait = w->ops.nowait,
+                           .blocking = w->ops.blocking,
+                           .detachable = w->ops.detachable,
+                           .close = op_close,
+                           .forget = op_forget,
+                           .any = front_any,
+                           .paths = true};
+  const styx_fs fs = {sim_chance(w, 50) ? &w->front : &w->ops, w};
+  w->exports[0] = (styx_export){.name = "one", .path = "/one", .fs = fs};
+  w->exports[1] = (styx_export){.name = "two", .path = "/two", .fs = fs, .readonly = true};
+}
+
 void sim_fs_init(struct sim *w) {
   w->ops = (styx_fs_ops){.size = sizeof(styx_fs_ops),
                          .name = "sim",

@@ -219,8 +219,7 @@ static void configure(struct sim *w) {
   w->ops.nowait = (STYX_OP(close) | STYX_OP(forget)) & sim_roll(w, UINT32_MAX);
   w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX) & ~w->ops.nowait;
   w->ops.serial = sim_chance(w, 60) ? STYX_PARALLEL : (styx_serial)sim_roll(w, STYX_SERIAL_FS + 1);
-  w->exports[0] = (styx_export){.name = "one", .path = "/one", .fs = {&w->ops, w}};
-  w->exports[1] = (styx_export){.name = "two", .path = "/two", .fs = {&w->ops, w}, .readonly = true};
+  sim_fs_export(w);
   static styx_allocator alloc;
   alloc = (styx_allocator){stage_alloc, stage_free, w};
   stage.config = (styx_server_config){.size = sizeof stage.config,

@@ -202,6 +202,11 @@ typedef struct styx_fs_ops {
   styx_answer (*getlock)(styx_req *, void *node, void *handle, styx_lock *inout);                /* ok */
   styx_answer (*xattrwalk)(styx_req *, void *node, styx_str name, uint64_t *size);               /* node */
   styx_answer (*xattrcreate)(styx_req *, void *node, styx_str name, uint64_t size, uint32_t flags); /* ok */
+
+  /* Called for every operation with a request whose own slot is NULL, in place of what that slot's comment says. op is never
+   * close or forget. Answers: those of op. NULL: what that comment says. */
+  styx_answer (*any)(styx_req *, enum styx_op op);
+  bool paths; /* have the path of each node kept, for styx_req_path: some memory for each */
 } styx_fs_ops;
 
 /* A filesystem: its table and its own state. Both outlive every session that serves it. */
@@ -209,6 +214,27 @@ typedef struct styx_fs {
   const styx_fs_ops *ops;
   void *ctx;
 } styx_fs;
+
+/* ---- filesystems in front of others: what filter.h is made of ----
+ *
+ * One that hands requests on to another takes that one's nodes and handles for its own: whatever the other answers counts, and
+ * its close and forget have to be called with its ctx. What is served is the one in front; so the promises of its table (serial
+ * and the traits, all outside of the other's) are those that count. styx_req_ctx is that of whoever is being called. */
+
+/* Let fs, which outlives every session, serve this request: calls its operation, with the arguments of the request, on this
+ * thread and now, and returns what that returned. Only the handler itself may call it, with nothing answered and no callback
+ * armed. It blocks if that operation does. The request is then fs's affair. */
+STYX_API styx_answer styx_pass(styx_req *req, const styx_fs *fs);
+
+/* The same for a request that was kept with styx_later: to be called like a reply function (req.h), from any thread. The
+ * operation is called later, where the operations of this filesystem run; if the request is cancelled before, it never is,
+ * and that counts as interrupted. */
+STYX_API styx_answer styx_reply_pass(styx_req *req, const styx_fs *fs);
+
+/* The path that the request is about, from the root of its attach, which is "/": of its fid's file; for walk and create that of
+ * the file they lead to. It is the way it was walked, with ".." resolved: a file that was renamed since has its old one.
+ * Empty when the table that is served does not say paths, or when it is longer than 4096 bytes. Lives until the answer. */
+STYX_API styx_str styx_req_path(const styx_req *req);
 
 /* ---- formulas that every filesystem with permissions of its own needs; pure ---- */
 
