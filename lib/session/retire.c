@@ -151,7 +151,8 @@ void sx_finish(styx_req *r) {
   /* An Rflush behind a reply that was lost would say that nothing has happened (F8). */
   if (!r->r_silent)
     r->r_silent = !(success ? reply_success(r) : reply_failure(r));
-  sx_flushes_answer(r);
+  if (!sx_chain_is_empty(&r->r_flushes))
+    sx_flushes_answer(r);
   over(r);
 }
 
