@@ -148,12 +148,13 @@ static styx_flush_verdict reply_with(const styx_msg *t, styx_err err, styx_msg *
 }
 
 /* The request that a Tflush is about. Under NOTAG and under a tag in use it does nothing, but it is answered (F2); one of itself
- * is of an unknown tag. What styx_flush_next still has goes before an answer at once: it may be of the same tag (F10). */
+ * is of an unknown tag. What is over already is about nothing, and yet comes behind all that styx_flush_next still has: there may be
+ * Rflushes for the same tag among it (F10). */
 static styx_flush_req *victim_of(styx_flush *f, const styx_msg *t) {
   if (t->tag == STYX_NOTAG || sx_tags_find(&f->f_tags, t->tag))
     return NULL;
   styx_flush_req *victim = sx_tags_find(&f->f_tags, t->oldtag);
-  if (!victim && !sx_list_empty(&f->f_ended))
+  if ((!victim || victim->given_up) && !sx_list_empty(&f->f_ended))
     victim = SX_OF(styx_flush_req, link, f->f_ended.prev);
   return victim;
 }
