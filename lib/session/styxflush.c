@@ -165,7 +165,7 @@ static styx_flush_verdict t_flush(styx_flush *f, const styx_msg *t, styx_flush_r
     return reply_with(t, STYX_OK, reply);
   if (!sx_chain_add(&f->f_tags, &victim->waiting, t->tag, victim))
     return STYX_FLUSH_END;
-  if (victim->told || victim->must_run || victim->given_up)
+  if (victim->told || victim->must_run) /* as is whoever is given up and in the table still */
     return STYX_FLUSH_WAIT;
   victim->told = true;
   *req = victim;

@@ -191,6 +191,31 @@ Test(styxflush, f10_and_f22_a_tflush_does_not_overtake_rflushes_that_are_not_yet
   program_free(p);
 }
 
+static void unfetched(struct program *p, uint16_t tag, uint16_t oldtag) {
+  styx_msg t = {.type = STYX_Tflush, .tag = tag, .oldtag = oldtag}, unset;
+  styx_flush_req *told;
+  cr_assert_eq(styx_flush_t(p->f, &t, NULL, &told, &unset), STYX_FLUSH_WAIT);
+}
+
+Test(styxflush, f10_a_tflush_of_what_is_over_comes_behind_all_that_is_not_yet_written) {
+  struct program *p = program_new();
+  styx_flush_req *a = request(p, STYX_Tread, 1), *b = request(p, STYX_Tread, 2);
+  flush(p, 11, 1);
+  flush(p, 12, 2);
+  cr_assert_not(styx_flush_interrupted(p->f, a));
+  unfetched(p, 20, 9); /* all for 9, which the client knows to be one request */
+  cr_assert_not(styx_flush_interrupted(p->f, b));
+  unfetched(p, 21, 9);
+  unfetched(p, 22, 20);
+  write_rflushes(p);
+  expect(p, "Rflush 11");
+  expect(p, "Rflush 20");
+  expect(p, "Rflush 12");
+  expect(p, "Rflush 21");
+  expect(p, "Rflush 22");
+  program_free(p);
+}
+
 Test(styxflush, f12_a_tflush_of_a_tflush_comes_behind_it_and_strands_nobody) {
   struct program *p = program_new();
   styx_flush_req *r = request(p, STYX_Tread, 3);
