@@ -49,8 +49,10 @@ static inline struct program *program_new(void) {
 
 static inline void write_out(struct program *p, const styx_msg *m) {
   cr_assert_lt(p->said, LINES);
-  snprintf(p->lines[p->said++], sizeof *p->lines, "%s %u%s%.*s", styx_msg_name(m->type), m->tag,
-           m->type == STYX_Rerror ? " " : "", m->type == STYX_Rerror ? (int)m->ename.len : 0, m->ename.s);
+  char *line = p->lines[p->said++];
+  int n = snprintf(line, sizeof *p->lines, "%s %u", styx_msg_name(m->type), m->tag);
+  if (m->type == STYX_Rerror)
+    snprintf(line + n, sizeof *p->lines - (size_t)n, " %.*s", (int)m->ename.len, m->ename.s);
 }
 
 static inline void write_rflushes(struct program *p) {
