@@ -43,8 +43,8 @@ struct sx_cell *sx_table_cell(const struct sx_table *t, uint64_t key) {
 }
 
 static bool resize(struct sx_table *t, size_t cells) {
-  struct sx_table bigger = {
-      .alloc = t->alloc, .mask = cells - 1, .count = t->count, .key_mask = t->key_mask, .seed = t->seed};
+  struct sx_table bigger = *t;
+  bigger.mask = cells - 1;
   bigger.cells = sx_zalloc(t->alloc, cells * sizeof *bigger.cells);
   if (!bigger.cells)
     return false;
@@ -88,7 +88,7 @@ void *sx_table_del(struct sx_table *t, uint64_t key) {
   }
   t->cells[hole].value = NULL;
   t->count--;
-  if (t->mask + 1 > MIN_CELLS && t->count < (t->mask + 1) / 16)
+  if (!t->keeps && t->mask + 1 > MIN_CELLS && t->count < (t->mask + 1) / 16)
     (void)resize(t, (t->mask + 1) / 4 > MIN_CELLS ? (t->mask + 1) / 4 : MIN_CELLS); /* staying large is harmless */
   return value;
 }

@@ -1,7 +1,7 @@
 /* base/table.h: a hash table from 64-bit numbers to pointers, open addressing, O(1) whatever numbering a peer chooses.
  *
- * Grows by doubling when three quarters full and shrinks when nearly empty. Only sx_table_reserve can fail: a
- * put after it cannot. One user at a time. */
+ * Grows by doubling when three quarters full and shrinks when nearly empty, unless told to keep. Only sx_table_reserve can
+ * fail: a put after it cannot. One user at a time. */
 #ifndef BASE_TABLE_H
 #define BASE_TABLE_H
 
@@ -22,6 +22,7 @@ struct sx_table {
   size_t count;
   uint64_t key_mask; /* the bits of a key that count */
   uint64_t seed;     /* a peer that knows the hash cannot make all its numbers collide */
+  bool keeps;        /* never shrinks: what it held once it holds again without memory */
 };
 
 void sx_table_init(struct sx_table *t, const styx_allocator *alloc, uint64_t seed);

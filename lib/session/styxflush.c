@@ -10,8 +10,14 @@
 
 enum { BATCH = 32 }; /* requests that are allocated together */
 
+static const bool must_run[256] = {
+#define STYX_MSG(name, number, dialects, fields, fidrule, mustrun, reply) [number] = (mustrun) != 0,
+#include <styx/messages.def>
+#undef STYX_MSG
+};
+
 struct styx_flush_req {
-  struct sx_link link;     /* in f_requests; given up, in f_ended while Tflushes wait; when it is none, in f_free */
+  struct sx_link link;     /* in f_requests; given up, in f_ended while Tflushes wait; over, in f_free */
   struct sx_chain waiting; /* the Tflushes that wait for it */
   void *request;
   uint16_t tag;
@@ -43,6 +49,7 @@ styx_err styx_flush_new(styx_flush **out, const styx_allocator *allocator) {
   if (allocator)
     f->f_alloc = *allocator;
   sx_tags_init(&f->f_tags, &f->f_alloc, (uint64_t)(uintptr_t)f);
+  f->f_tags.keeps = true;
   sx_list_init(&f->f_requests);
   sx_list_init(&f->f_ended);
   sx_list_init(&f->f_free);
@@ -66,6 +73,11 @@ void styx_flush_free(styx_flush *f) {
 
 /* ---- the life of a record ---- */
 
+static void put_free(styx_flush *f, styx_flush_req *r) {
+  sx_unlink(&r->link); /* styx_flush_abort may have it in a list of its own */
+  sx_list_push(f->f_free.next, &r->link);
+}
+
 static styx_flush_req *take_free(styx_flush *f) {
   if (sx_list_empty(&f->f_free)) {
     struct batch *b = sx_zalloc(&f->f_alloc, sizeof *b);
@@ -88,11 +100,11 @@ static styx_err begin(styx_flush *f, const styx_msg *t, void *request, styx_flus
   if (!r)
     return ENOMEM;
   if (!sx_tags_add(&f->f_tags, t->tag, r)) {
-    sx_list_push(&f->f_free, &r->link);
+    put_free(f, r);
     return ENOMEM;
   }
   *r = (styx_flush_req){.waiting = sx_chain_empty(), .request = request, .tag = t->tag};
-  r->must_run = t->type == STYX_Tclunk || t->type == STYX_Tremove;
+  r->must_run = must_run[t->type];
   sx_list_push(&f->f_requests, &r->link);
   f->f_outstanding++;
   *out = r;
@@ -113,10 +125,11 @@ static void give_up(styx_flush *f, styx_flush_req *r) {
 
 static void free_if_over(styx_flush *f, styx_flush_req *r) {
   if (r->answered && sx_chain_is_empty(&r->waiting))
-    sx_list_push(&f->f_free, &r->link);
+    put_free(f, r);
 }
 
 static void answered(styx_flush *f, styx_flush_req *r) {
+  assert(!r->answered);
   give_up(f, r);
   r->answered = true;
   f->f_outstanding--;
@@ -134,15 +147,25 @@ static styx_flush_verdict reply_with(const styx_msg *t, styx_err err, styx_msg *
   return STYX_FLUSH_REPLY;
 }
 
-/* Under NOTAG and under a tag in use a Tflush does nothing, but it is answered (F2); one of itself is of an unknown tag. */
+/* The request that a Tflush is about. Under NOTAG and under a tag in use it does nothing, but it is answered (F2); one of itself
+ * is of an unknown tag. What is over already is about nothing, and yet comes behind all that styx_flush_next still has: there may be
+ * Rflushes for the same tag among it (F10). */
+static styx_flush_req *victim_of(styx_flush *f, const styx_msg *t) {
+  if (t->tag == STYX_NOTAG || sx_tags_find(&f->f_tags, t->tag))
+    return NULL;
+  styx_flush_req *victim = sx_tags_find(&f->f_tags, t->oldtag);
+  if ((!victim || victim->given_up) && !sx_list_empty(&f->f_ended))
+    victim = SX_OF(styx_flush_req, link, f->f_ended.prev);
+  return victim;
+}
+
 static styx_flush_verdict t_flush(styx_flush *f, const styx_msg *t, styx_flush_req **req, styx_msg *reply) {
-  bool is_void = t->tag == STYX_NOTAG || t->oldtag == STYX_NOTAG || sx_tags_find(&f->f_tags, t->tag);
-  styx_flush_req *victim = is_void ? NULL : sx_tags_find(&f->f_tags, t->oldtag);
+  styx_flush_req *victim = victim_of(f, t);
   if (!victim)
     return reply_with(t, STYX_OK, reply);
   if (!sx_chain_add(&f->f_tags, &victim->waiting, t->tag, victim))
     return STYX_FLUSH_END;
-  if (victim->told || victim->must_run || victim->given_up)
+  if (victim->told || victim->must_run) /* as is whoever is given up and in the table still */
     return STYX_FLUSH_WAIT;
   victim->told = true;
   *req = victim;
@@ -190,16 +213,24 @@ bool styx_flush_ack(styx_flush *f, styx_flush_req *req) {
   return true;
 }
 
-void styx_flush_abort(styx_flush *f, styx_flush_fn *fn, void *arg) {
-  struct sx_link *l;
-  while ((l = sx_list_pop(&f->f_requests))) {
-    styx_flush_req *r = SX_OF(styx_flush_req, link, l);
-    give_up(f, r);
-    if (fn)
-      fn(arg, r);
-  }
+static void drop_rflushes(styx_flush *f) {
   for (styx_msg unsent; styx_flush_next(f, &unsent);)
     continue;
+}
+
+/* Nobody is told before all is settled, so that fn may do anything. */
+void styx_flush_abort(styx_flush *f, styx_flush_fn *fn, void *arg) {
+  struct sx_link lost, *l;
+  sx_list_init(&lost);
+  drop_rflushes(f);
+  while ((l = sx_list_pop(&f->f_requests))) {
+    give_up(f, SX_OF(styx_flush_req, link, l));
+    drop_rflushes(f);
+    sx_list_push(&lost, l);
+  }
+  while ((l = sx_list_pop(&lost)))
+    if (fn)
+      fn(arg, SX_OF(styx_flush_req, link, l));
 }
 
 void *styx_flush_request(const styx_flush_req *req) { return req->request; }

@@ -93,4 +93,18 @@ check "the one that has stayed hears it" say_until_heard hello
 check "the others have not" not grep -q . "$scratch"/line{2..12}
 here "ends in order, although one still waits" stop
 check "its socket is gone" not test -e "$sock"
+
+# A thousand seconds, of which nobody waits one; then none at all.
+check "flush_loop says how it is called" not "$bin/examples/flush_loop" "$sock" long
+check "flush_loop says what is wrong with a socket" not "$bin/examples/flush_loop" "$scratch/no/where" 1
+here "flush_loop" serve "$bin/examples/flush_loop" "$sock" 1000
+flushes() { timeout 60 "$bin/test/talk" -a "$sock" flush_loop.st; }
+check "its reads can be flushed" flushes
+check "nobody waits for those of a client that has gone" flushes
+here "is ended" not stop
+rm -f "$sock"
+here "flush_loop again" serve "$bin/examples/flush_loop" "$sock" 0
+check "it can be read" reads / "That took its time."
+check "and not written" not styx write / <<<lost
+here "is ended too" not stop
 checks_done

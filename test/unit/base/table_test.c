@@ -181,6 +181,71 @@ Test(table, it_grows_with_its_contents_and_shrinks_again) {
   cr_assert_eq(c.live, 0);
 }
 
+/* The bits outside key_mask: random too, kept with their key, and nothing that counts. */
+Test(table, bits_outside_the_mask_are_kept_and_do_not_count) {
+  uint64_t state = seed_of_run();
+  static uint64_t extra[KEYS];
+  void *model[KEYS] = {NULL};
+  struct sx_table t;
+  sx_table_init(&t, NULL, random_of(&state));
+  t.key_mask = KEYS - 1;
+  for (int i = 0; i < 30000; i++) { /* grows and shrinks on the way */
+    uint64_t dice = random_of(&state), key = dice % KEYS;
+    if (dice >> 32 & 1 << (i / 5000 % 2)) {
+      cr_assert(sx_table_reserve(&t));
+      extra[key] = random_of(&state) & ~t.key_mask;
+      sx_table_put(&t, key | extra[key], &things[key]);
+      model[key] = &things[key];
+    } else if (dice >> 34 & 1 && model[key]) {
+      extra[key] = random_of(&state) & ~t.key_mask;
+      sx_table_cell(&t, random_of(&state) << 12 | key)->key = key | extra[key];
+    } else {
+      cr_assert_eq(sx_table_del(&t, random_of(&state) << 12 | key), model[key]);
+      model[key] = NULL;
+    }
+  }
+  for (uint64_t key = 0; key < KEYS; key++) {
+    const struct sx_cell *cell = sx_table_cell(&t, random_of(&state) << 12 | key);
+    cr_assert_eq(sx_table_get(&t, random_of(&state) << 12 | key), model[key]);
+    cr_assert_eq(cell != NULL, model[key] != NULL);
+    if (cell) {
+      cr_assert_eq(cell->key, key | extra[key]);
+      cr_assert_eq(cell->value, model[key]);
+    }
+  }
+  sx_table_fini(&t);
+}
+
+Test(table, there_is_no_cell_of_what_is_not_there) {
+  struct sx_table t;
+  sx_table_init(&t, NULL, 1);
+  cr_assert_null(sx_table_cell(&t, 5));
+  cr_assert(sx_table_reserve(&t));
+  cr_assert_null(sx_table_cell(&t, 5));
+  sx_table_put(&t, 5, &things[5]);
+  cr_assert_eq(sx_table_cell(&t, 5)->value, &things[5]);
+  sx_table_fini(&t);
+}
+
+Test(table, one_that_keeps_its_size_fills_again_without_memory) {
+  struct counted c = {0};
+  styx_allocator a = {counted_alloc, counted_free, &c};
+  struct sx_table t;
+  sx_table_init(&t, &a, 3);
+  t.keeps = true;
+  for (int round = 0; round < 3; round++) {
+    for (uint64_t k = 0; k < KEYS; k++) {
+      cr_assert(sx_table_reserve(&t));
+      sx_table_put(&t, k, &things[k]);
+    }
+    c.fail_at = c.calls; /* every one from here on */
+    for (uint64_t k = 0; k < KEYS; k++)
+      cr_assert_eq(sx_table_del(&t, k), &things[k]);
+  }
+  sx_table_fini(&t);
+  cr_assert_eq(c.live, 0);
+}
+
 Test(table, without_memory_reserve_fails_and_nothing_is_lost) {
   for (size_t fail = 1; fail < 8; fail++) {
     struct counted c = {.fail_at = fail};
