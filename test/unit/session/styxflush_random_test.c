@@ -281,51 +281,93 @@ Test(styxflush_random, clients_that_reuse_every_tag_at_once_see_no_rule_broken) 
 
 enum { MANY = 100 };
 
-/* Requests, some of which are flushed, until memory fails; true: it did not. Whatever happens, everything is given back. */
-static bool survives(size_t fail_at) {
-  struct memory memory = {.fail_at = fail_at};
-  styx_allocator a = {memory_alloc, memory_free, &memory};
-  styx_flush *f = NULL;
-  styx_flush_req *reqs[MANY], *told;
-  unsigned n = 0;
-  bool failed = false;
-  if (styx_flush_new(&f, &a) != STYX_OK) {
-    cr_assert_null(f);
-    cr_assert_eq(memory.live, 0);
-    return false;
+struct scene {
+  struct memory memory;
+  styx_flush *f;
+  styx_flush_req *reqs[MANY];
+  unsigned n;
+  bool refused, ended;
+};
+
+static void ask(struct scene *s, uint16_t tag) {
+  styx_msg t = {.type = STYX_Tread, .tag = tag}, reply;
+  styx_flush_verdict v = styx_flush_t(s->f, &t, NULL, &s->reqs[s->n], &reply);
+  if (v == STYX_FLUSH_REPLY) {
+    cr_assert_eq(reply.type, STYX_Rerror);
+    cr_assert_eq(reply.tag, tag);
+    cr_assert_eq(reply.ecode, ENOMEM);
+    s->refused = true;
+    v = styx_flush_t(s->f, &t, NULL, &s->reqs[s->n], &reply); /* memory is back, and the tag was not lost */
   }
-  for (uint16_t tag = 0; tag < MANY && !failed; tag++) {
-    styx_msg t = {.type = STYX_Tread, .tag = tag}, reply;
-    styx_flush_verdict v = styx_flush_t(f, &t, NULL, &reqs[n], &reply);
-    if (v == STYX_FLUSH_REPLY) {
-      cr_assert_eq(reply.type, STYX_Rerror);
-      cr_assert_eq(reply.tag, tag);
-      cr_assert_eq(reply.ecode, ENOMEM);
-      v = styx_flush_t(f, &t, NULL, &reqs[n], &reply); /* memory is back, and the tag was not lost */
-      failed = true;
-    }
-    cr_assert_eq(v, STYX_FLUSH_DISPATCH);
-    n++;
-    t = (styx_msg){.type = STYX_Tflush, .tag = (uint16_t)(tag + MANY), .oldtag = tag};
-    v = styx_flush_t(f, &t, NULL, &told, &reply);
-    cr_assert(v == STYX_FLUSH_TELL || (v == STYX_FLUSH_END && !failed));
-    failed |= v == STYX_FLUSH_END;
-    cr_assert_eq(styx_flush_is_flushed(reqs[n - 1]), v == STYX_FLUSH_TELL);
+  cr_assert_eq(v, STYX_FLUSH_DISPATCH);
+  s->n++;
+}
+
+static void flush_last(struct scene *s, uint16_t tag) {
+  styx_flush_req *last = s->reqs[s->n - 1], *told;
+  styx_msg t = {.type = STYX_Tflush, .tag = tag, .oldtag = styx_flush_tag(last)}, reply;
+  styx_flush_verdict v = styx_flush_t(s->f, &t, NULL, &told, &reply);
+  s->ended = v == STYX_FLUSH_END;
+  cr_assert(s->ended || v == STYX_FLUSH_TELL, "it is not answered too early");
+  cr_assert_eq(styx_flush_is_flushed(last), !s->ended);
+}
+
+/* Requests, all but the first few flushed. Whatever happens, everything is given back. */
+static struct scene play(size_t fail_at, uint16_t unflushed) {
+  struct scene s = {.memory.fail_at = fail_at};
+  styx_allocator a = {memory_alloc, memory_free, &s.memory};
+  if (styx_flush_new(&s.f, &a) != STYX_OK) {
+    cr_assert_null(s.f);
+    s.refused = true;
+    return s;
   }
-  styx_flush_abort(f, NULL, NULL);
-  for (unsigned i = 0; i < n; i++)
-    cr_assert_not(styx_flush_reply(f, reqs[i]));
-  cr_assert_eq(styx_flush_outstanding(f), 0);
-  styx_flush_free(f);
-  cr_assert_eq(memory.live, 0);
-  return !failed;
+  for (uint16_t tag = 0; tag < MANY && !s.ended; tag++) {
+    ask(&s, tag);
+    if (tag >= unflushed)
+      flush_last(&s, tag + MANY);
+  }
+  styx_flush_abort(s.f, NULL, NULL);
+  for (unsigned i = 0; i < s.n; i++)
+    cr_assert_not(styx_flush_reply(s.f, s.reqs[i]));
+  cr_assert_eq(styx_flush_outstanding(s.f), 0);
+  styx_flush_free(s.f);
+  cr_assert_eq(s.memory.live, 0);
+  return s;
 }
 
 Test(styxflush_random, every_allocation_may_fail_and_nothing_is_lost) {
-  size_t n = 1;
-  while (!survives(n))
-    n++;
-  cr_assert_gt(n, 8, "the object, the batches and each growth of the table");
+  for (uint16_t unflushed = 0; unflushed < 2; unflushed++) {
+    size_t refused = 0, ended = 0;
+    for (size_t n = 1;; n++) {
+      struct scene s = play(n, unflushed);
+      if (!s.refused && !s.ended)
+        break;
+      refused += s.refused;
+      ended += s.ended;
+    }
+    cr_assert_geq(refused, 5, "the object and four batches");
+    cr_assert_geq(refused + ended, 10, "and each growth of the table");
+    cr_assert_eq(ended > 0, unflushed == 1, "which comes with a request, or with a Tflush");
+  }
+}
+
+Test(styxflush_random, a_request_that_is_refused_for_want_of_memory_leaves_nothing_taken) {
+  struct program *p = program_new();
+  styx_flush_req *reqs[13];
+  for (uint16_t tag = 0; tag < 12; tag++) /* the table is full */
+    reqs[tag] = request(p, STYX_Tread, tag);
+  for (int i = 0; i < 100; i++) {
+    p->memory.fail_at = p->memory.calls + 1;
+    cr_assert_eq(t_of(p, STYX_Tread, 12, 0, NULL, &reqs[12]), STYX_FLUSH_REPLY);
+    p->said = 0;
+  }
+  size_t calls = p->memory.calls;
+  reqs[12] = request(p, STYX_Tread, 12);
+  cr_assert_eq(p->memory.calls, calls + 1, "it is the table that grows, and it alone");
+  styx_flush_abort(p->f, NULL, NULL);
+  for (int i = 0; i < 13; i++)
+    interrupted(p, reqs[i]);
+  program_free(p);
 }
 
 /* n requests, each flushed, all answered: what has been outstanding once needs no memory again. */
