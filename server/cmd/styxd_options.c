@@ -77,8 +77,7 @@ static const struct {
     {"msize", STYX_MINMSIZE, 16u << 20}, {"max-prelude", STYX_MINMSIZE, 16u << 20},
     {"max-requests", 1, 65535},          {"max-fids", 1, UINT32_MAX},
     {"max-name", 1, UINT16_MAX},         {"max-error", 1, UINT16_MAX},
-    {"request-timeout", 0, INT64_MAX},
-    {"flush-bound", 0, INT64_MAX},
+    {"request-timeout", 0, INT64_MAX},   {"flush-bound", 0, INT64_MAX},
 };
 
 /* Numbers of the server, which are no limits of a connection. Two spares at least, since one is kept for what must run. */
