@@ -254,7 +254,8 @@ STYX_API ptrdiff_t styx_decode_lenient(styx_msg *msg, const void *buf, size_t le
 STYX_API ptrdiff_t styx_encoded_size(const styx_msg *msg, styx_dialect dialect);
 
 /* Encode msg at buf: bytes written, or a negative error as above (STYX_ENOFIT also when cap is too small; nothing useful is
- * then in buf). data may lie inside buf where it belongs: it is not copied then. */
+ * then in buf). data may lie inside buf where it belongs, it is not copied then, or behind that. A string may lie inside buf
+ * only where it belongs: so a message may be encoded over the bytes that it was decoded from, numbers changed. */
 STYX_API ptrdiff_t styx_encode(void *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 
 /* The name of a message number ("Twalk"), or NULL. */
