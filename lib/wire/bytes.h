@@ -53,7 +53,7 @@ static inline uint8_t *sx_put64(uint8_t *p, uint64_t v) {
 static inline uint8_t *sx_put_str(uint8_t *p, styx_str s) {
   p = sx_put16(p, (uint16_t)s.len);
   if (s.len)
-    memcpy(p, s.s, s.len);
+    memmove(p, s.s, s.len); /* it may be there already */
   return p + s.len;
 }
 

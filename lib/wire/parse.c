@@ -208,6 +208,8 @@ static void set_defaults(styx_msg *m) {
 
 styx_err styx_msg_parse(styx_msg *msg, const char *text, size_t len, styx_dialect dialect, void *room, size_t cap,
                         const char **where) {
+  if (!text)
+    text = ""; /* the sum of NULL and 0 is undefined */
   struct sx_text t = {text, text + len, room, cap, STYX_OK, NULL};
   styx_msg m = {.type = get_type(&t, dialect)};
   set_defaults(&m);

@@ -186,8 +186,6 @@ static void put_data(struct out *o, const styx_msg *m) {
 static void put_fields(struct out *o, const styx_msg *m) {
   switch (m->type) {
 #include <styx/messages.def>
-  default:
-    break;
   }
 }
 

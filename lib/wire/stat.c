@@ -102,7 +102,7 @@ void sx_get_stat(struct sx_in *in, styx_stat *stat) {
     sx_wrong(in, err);
 }
 
-ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect) {
+ptrdiff_t styx_stat_decode_lenient(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect, unsigned allow) {
   if (len < 2)
     return 0;
   const uint8_t *p = buf;
@@ -112,11 +112,15 @@ ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_di
   if (len < total)
     return 0;
   styx_stat got;
-  styx_err err = get_record(p, total, dialect, true, &got);
+  styx_err err = get_record(p, total, dialect, !(allow & STYX_ALLOW_BYTES), &got);
   if (err)
     return -err;
   *stat = got;
   return (ptrdiff_t)total;
+}
+
+ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect) {
+  return styx_stat_decode_lenient(stat, buf, len, dialect, 0);
 }
 
 /* ---- entries of an Rreaddir ---- */

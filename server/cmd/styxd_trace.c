@@ -50,19 +50,27 @@ static uint64_t wall_clock(void) {
   return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* Without waiting for somebody to read a FIFO; with waiting from then on. */
+static FILE *create(const char *name) {
+  /* What is in the files that are served is in the trace too. */
+  int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
+  FILE *file = fd < 0 || fcntl(fd, F_SETFL, 0) ? NULL : fdopen(fd, "w");
+  int err = errno;
+  if (fd >= 0 && !file)
+    close(fd);
+  errno = err;
+  return file;
+}
+
 void styxd_trace_open(const char *name) {
   pthread_mutex_lock(&state.lock);
   state.name = name;
-  /* What is in the files that are served is in the trace too. */
-  int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  state.file = fd < 0 ? NULL : fdopen(fd, "w");
+  state.file = create(name);
   if (state.file) {
     setvbuf(state.file, NULL, _IOFBF, BUFFER);
     settle(styx_pcapng_header(&pcapng));
   } else {
-    give_up("cannot create the trace", errno);
-    if (fd >= 0)
-      close(fd);
+    give_up(errno == ENXIO ? "nobody reads the trace" : "cannot create the trace", errno);
   }
   pthread_mutex_unlock(&state.lock);
 }

@@ -176,6 +176,32 @@ check "is said" once "nowhere/x.pcapng: No such file or directory; serving goes 
 check "and serving goes on" alive "$sock"
 here "to its end" stop
 
+mkdir "$scratch/dir.pcapng"
+here "a trace that is a directory" start "${S[@]}" --mem "--trace=$scratch/dir.pcapng"
+check "is said" once "dir.pcapng: Is a directory; serving goes on without a trace"
+here "to its end" stop
+
+mkfifo "$scratch/fifo.pcapng"
+here "a trace to a FIFO that nobody reads does not wait" start "${S[@]}" --mem "--trace=$scratch/fifo.pcapng"
+check "and is said" once 'msg="nobody reads the trace"'
+here "to its end" stop
+
+exec 9<>"$scratch/fifo.pcapng" 8<"$scratch/fifo.pcapng" 9>&-
+here "a trace to a FIFO that somebody reads" start "${S[@]}" --mem "--trace=$scratch/fifo.pcapng"
+check "serves" alive "$sock"
+here "to its end" stop
+cat <&8 >"$scratch/read.pcapng"
+exec 8<&-
+check "and what is read is a trace" test "$(head -c 4 "$scratch/read.pcapng" | od -An -tx1)" = " 0a 0d 0d 0a"
+check "with messages in it" grep -qa 9P2000 "$scratch/read.pcapng"
+
+exec 9<>"$scratch/fifo.pcapng" # not styxd's: its 9 is another
+here "a trace whose reader goes" start "${S[@]}" --mem "--trace=$scratch/fifo.pcapng"
+exec 9>&-
+check "does not end the server" alive_often
+here "to its end" stop
+check "and is said once" once "fifo.pcapng: Broken pipe"
+
 ln -s /dev/full "$scratch/full.pcapng"
 here "a trace without room" start "${S[@]}" --mem "--trace=$scratch/full.pcapng"
 check "goes on serving" alive_often

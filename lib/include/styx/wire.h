@@ -254,7 +254,8 @@ STYX_API ptrdiff_t styx_decode_lenient(styx_msg *msg, const void *buf, size_t le
 STYX_API ptrdiff_t styx_encoded_size(const styx_msg *msg, styx_dialect dialect);
 
 /* Encode msg at buf: bytes written, or a negative error as above (STYX_ENOFIT also when cap is too small; nothing useful is
- * then in buf). data may lie inside buf where it belongs: it is not copied then. */
+ * then in buf). data may lie inside buf where it belongs, it is not copied then, or behind that. A string may lie inside buf
+ * only where it belongs: so a message may be encoded over the bytes that it was decoded from, numbers changed. */
 STYX_API ptrdiff_t styx_encode(void *buf, size_t cap, const styx_msg *msg, styx_dialect dialect);
 
 /* The name of a message number ("Twalk"), or NULL. */
@@ -274,6 +275,10 @@ STYX_API ptrdiff_t styx_stat_encode(void *buf, size_t cap, const styx_stat *stat
 /* Used bytes, 0 = need more, -(STYX_EBADSTAT) and -(STYX_ENUL), -(STYX_EUTF8) for what can never become a record. stat is
  * untouched then. */
 STYX_API ptrdiff_t styx_stat_decode(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect);
+/* The same for a peer that is not as strict: of what styx_decode_lenient may be told to allow, STYX_ALLOW_BYTES has a meaning
+ * here. */
+STYX_API ptrdiff_t styx_stat_decode_lenient(styx_stat *stat, const void *buf, size_t len, styx_dialect dialect,
+                                            unsigned allow);
 
 /* ---- entries of an Rreaddir ---- */
 
@@ -379,7 +384,8 @@ STYX_API size_t styx_stat_print(char *buf, size_t cap, const styx_stat *stat, st
  * n_uname, n_uid, n_gid and n_muid (STYX_NOUID), the stat of a Twstat (styx_stat_untouched) and a count before data (its
  * length).
  * What strings say is not judged: they may hold what styx_decode refuses.
- * Strings and data are views into room, of cap bytes, which is the caller's; len bytes are always enough. 0, or
+ * Strings and data are views into room, of cap bytes, which is the caller's; len bytes are always enough. text and room may be
+ * NULL when len and cap are 0. 0, or
  *   STYX_EBADARG (anything else in the text: a name that this dialect does not have, a number that its field cannot hold, a
  *     string over 65,535 bytes, data of another length than its count or cut by styx_msg_print, more than 16 names, …),
  *   STYX_ENOFIT (room is too small):

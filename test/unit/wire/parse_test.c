@@ -418,6 +418,15 @@ static void any_fields(styx_msg *m) {
   }
 }
 
+Test(parse, no_text_at_all_is_refused_and_an_empty_string_needs_no_room) {
+  styx_msg m = {.type = 33};
+  const char *where = NULL, text[] = "Rreadlink tag 1 target ''";
+  cr_assert_eq(styx_msg_parse(&m, NULL, 0, STYX_9P2000, NULL, 0, &where), STYX_EBADARG);
+  cr_assert(m.type == 33 && where);
+  cr_assert_eq(styx_msg_parse(&m, text, sizeof text - 1, STYX_9P2000_L, NULL, 0, &where), STYX_OK);
+  cr_assert_eq(m.target.len, 0);
+}
+
 Test(parse, random_messages_are_read_back) {
   const char *given = getenv("STYX_SEED");
   unsigned seed = given ? (unsigned)strtoul(given, NULL, 0) : 9u;

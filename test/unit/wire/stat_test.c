@@ -121,3 +121,21 @@ Test(stat, untouched_is_all_ones_and_empty_strings) {
   cr_assert_eq(styx_stat_encode(got, sizeof got, &s, STYX_9P2000), (ptrdiff_t)n);
   cr_assert(memcmp(got, want, n) == 0);
 }
+
+/* As in a directory of a server whose names are Latin-1. */
+Test(stat, a_name_that_is_not_utf8_is_read_when_that_is_allowed_and_nothing_more) {
+  uint8_t bytes[128];
+  styx_stat s = {.type = 0x7777};
+  size_t n = unhex(bytes, "3200 00*39 0300 'caf' 00*6");
+  bytes[45] = 0xE9;
+  cr_assert_eq(styx_stat_decode(&s, bytes, n, STYX_9P2000), -STYX_EUTF8);
+  cr_assert_eq(styx_stat_decode_lenient(&s, bytes, n, STYX_9P2000, STYX_ALLOW_SLACK), -STYX_EUTF8);
+  cr_assert_eq(s.type, 0x7777);
+  cr_assert_eq(styx_stat_decode_lenient(&s, bytes, n, STYX_9P2000, STYX_ALLOW_BYTES), (ptrdiff_t)n);
+  cr_assert(styx_str_is(s.name, "ca\xe9"));
+  bytes[45] = 0;
+  cr_assert_eq(styx_stat_decode_lenient(&s, bytes, n, STYX_9P2000, STYX_ALLOW_BYTES), -STYX_ENUL);
+  n = unhex(bytes, "3000 ff*39 00*9");
+  cr_assert_eq(styx_stat_decode_lenient(&s, bytes, n, STYX_9P2000, STYX_ALLOW_BYTES | STYX_ALLOW_SLACK),
+               -STYX_EBADSTAT);
+}
