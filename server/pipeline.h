@@ -127,6 +127,7 @@ struct styx_server {
   _Atomic bool v_draining, v_stop, v_hurry;
   _Atomic size_t v_stuck;
   unsigned v_nworkers;             /* that run */
+  int v_signal;                    /* start and stop: our handler is installed for it; 0: for none */
   struct sx_listener *v_listeners; /* shard 0's reader, once it runs */
   uint64_t v_accept_again;         /* shard 0's reader; UINT64_MAX: accepting */
   pthread_mutex_t v_lock;          /* for v_gone */

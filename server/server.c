@@ -2,6 +2,7 @@
 #include "server/pipeline.h"
 
 #include "base/alloc.h"
+#include "server/interrupt.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -131,7 +132,8 @@ static styx_err init(struct styx_server *v) {
 }
 
 styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, const struct sx_system *sys) {
-  if (!config || config->size < sizeof *config || !config->exports || config->nexports == 0)
+  if (!config || config->size < sizeof *config || !config->exports || config->nexports == 0 ||
+      !sx_interrupt_allowed(config->interrupt_signal))
     return STYX_EBADARG;
   struct styx_server *v = sx_zalloc(config->allocator, sizeof *v);
   if (!v)
@@ -266,9 +268,10 @@ static void stop_threads(struct styx_server *v) {
     if (h->h_started > 1)
       pthread_join(h->h_replier, NULL);
   }
+  sx_interrupt_uninstall(v->v_signal);
 }
 
-static styx_err start_threads(struct styx_server *v) {
+static styx_err try_threads(struct styx_server *v) {
   int err = 0;
   for (; v->v_nworkers < v->v_config.workers && !err; v->v_nworkers += err == 0)
     err = pthread_create(&v->v_workers[v->v_nworkers], NULL, sx_worker_main, v);
@@ -285,15 +288,24 @@ static styx_err start_threads(struct styx_server *v) {
   return err;
 }
 
+static styx_err start_threads(struct styx_server *v) {
+  styx_err err = sx_interrupt_install(v->v_config.interrupt_signal);
+  if (err)
+    return err;
+  v->v_signal = v->v_config.interrupt_signal;
+  err = try_threads(v);
+  if (err)
+    stop_threads(v);
+  return err;
+}
+
 styx_err styx_server_start(styx_server *v) {
   styx_err err = filesystems_init(v);
   if (err)
     return err;
   err = start_threads(v);
-  if (err) {
-    stop_threads(v);
+  if (err)
     filesystems_cleanup(v, v->v_config.nexports);
-  }
   return err;
 }
 

@@ -2,6 +2,7 @@
 #include "server/pipeline.h"
 
 #include "base/alloc.h"
+#include "server/interrupt.h"
 
 #include <sched.h>
 
@@ -117,13 +118,14 @@ bool sx_work_step(struct styx_server *v) {
 void *sx_worker_main(void *server) {
   struct styx_server *v = server;
   sx_stats_join(&v->v_stats);
+  sx_interrupt_join(v->v_config.interrupt_signal);
   for (;;) {
     if (sx_work_step(v))
       continue;
     uint32_t ticket = sx_park_announce(&v->v_park);
     if (atomic_load_explicit(&v->v_stop, memory_order_acquire)) {
       sx_park_leave(&v->v_park);
-      return NULL;
+      break;
     }
     if (sx_work_step(v)) {
       sx_park_leave(&v->v_park);
@@ -136,6 +138,8 @@ void *sx_worker_main(void *server) {
       sx_park_sleep(&v->v_park, ticket, v->v_sys);
     }
   }
+  sx_interrupt_leave();
+  return NULL;
 }
 
 /* ---- spare workers ---- */
@@ -182,7 +186,8 @@ static void line_up(struct sx_spares *p, struct sx_conn *c, bool must) {
 }
 
 static void *spare_main(void *spares);
-static struct sx_stats *stats_of(struct sx_spares *p) { return &SX_OF(struct styx_server, v_spares, p)->v_stats; }
+static struct styx_server *server_of(struct sx_spares *p) { return SX_OF(struct styx_server, v_spares, p); }
+static struct sx_stats *stats_of(struct sx_spares *p) { return &server_of(p)->v_stats; }
 
 /* Somebody shall look at the turns: a spare that sleeps, or a new one. p_lock held. */
 static void summon(struct sx_spares *p) {
@@ -213,7 +218,7 @@ static bool spare_step(struct sx_spares *p) {
   pthread_mutex_unlock(&p->p_lock);
   if (w) {
     sx_count(stats_of(p), SX_N_SPARE_RUNS, 1);
-    sx_run(&SX_OF(struct styx_server, v_spares, p)->v_serial, w);
+    sx_run(&server_of(p)->v_serial, w);
   }
   pthread_mutex_lock(&p->p_lock);
   p->p_busy--;
@@ -224,6 +229,7 @@ static bool spare_step(struct sx_spares *p) {
 static void *spare_main(void *spares) {
   struct sx_spares *p = spares;
   sx_stats_join(stats_of(p));
+  sx_interrupt_join(server_of(p)->v_config.interrupt_signal);
   pthread_mutex_lock(&p->p_lock);
   for (;;) {
     if (spare_step(p))
@@ -235,6 +241,7 @@ static void *spare_main(void *spares) {
     p->p_idle--;
   }
   pthread_mutex_unlock(&p->p_lock);
+  sx_interrupt_leave();
   return NULL;
 }
 

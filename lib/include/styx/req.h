@@ -114,7 +114,7 @@ STYX_API styx_answer styx_later(styx_req *req);
 /* ---- cancellation (design.md 3): a hint that the client, or the server, no longer wants the answer ----
  *
  * The handler still has to answer: styx_reply_interrupted if nothing has happened, else what did happen. All three forms
- * may be used together. */
+ * may be used together. A fourth, for a thread that is stuck in a system call, is styx_interruptible_begin in server.h. */
 
 typedef void styx_cancel_fn(styx_req *req, void *arg);
 

@@ -60,6 +60,7 @@ typedef struct styx_server_config {
   unsigned spare;                  /* most spare workers, at least 2; all but the first start when needed; 0: 64 */
   unsigned run_quota;              /* requests of one connection that may stand in the worker queue; 0: 32 */
   size_t connections;              /* one more is closed at once; 0: 4096 */
+  int interrupt_signal;            /* for styx_interruptible_begin; 0: off */
   /* Each may be NULL; called from any of the server's threads, must not block. peer is "" for the server itself. */
   void (*log)(void *arg, styx_level level, const char *peer, const char *what, const char *detail);
   void (*trace)(void *arg, const char *peer, bool out, const styx_msg *msg);
@@ -71,13 +72,15 @@ typedef struct styx_server_config {
   void *arg;
 } styx_server_config;
 
-/* The server, not yet running; config is copied. STYX_EBADARG, ENOMEM, or the kernel's error. */
+/* The server, not yet running; config is copied. STYX_EBADARG (no exports, or interrupt_signal is none of those below),
+ * ENOMEM, or the kernel's error. */
 STYX_API styx_err styx_server_new(styx_server **out, const styx_server_config *config);
 
 /* Accept from a listening socket (styx_announce), which the server closes when it is freed. Before styx_server_start. */
 STYX_API styx_err styx_server_listen(styx_server *server, int fd);
 
-/* Run each filesystem's init (blocking, on this thread; an error is returned and nothing runs), then start the threads. */
+/* Run each filesystem's init (blocking, on this thread; an error is returned and nothing runs), then start the threads. EBUSY:
+ * interrupt_signal is handled or ignored already. */
 STYX_API styx_err styx_server_start(styx_server *server);
 
 /* Serve this connected stream socket too; it is the server's from here on, also on error (then it is closed): for inetd,
@@ -95,6 +98,39 @@ STYX_API void styx_server_hurry(styx_server *server);
 
 /* After a stop that returned STYX_OK, or before start; and after every reply call that threads of yours had begun. */
 STYX_API void styx_server_free(styx_server *server);
+
+/* ---- interruption: the fourth form of cancellation, beside those of req.h ----
+ *
+ * For a handler that is stuck in a system call with nothing to poll beside it. Where a callback or styx_req_cancel_fd will do,
+ * prefer them: a signal ends only the calls that signal(7) lists, not a wait for a disk or for an NFS server.
+ *
+ * It needs a signal that the program uses for nothing else: SIGUSR1, SIGUSR2, or one from SIGRTMIN to SIGRTMAX
+ * (interrupt_signal; none by default). From styx_server_start until styx_server_stop returns STYX_OK it has a handler that does
+ * nothing, then the default again. Two servers need two signals. */
+
+/* From here to styx_interruptible_end the calling thread is interrupted when req is cancelled: it gets the signal, at once if
+ * req is cancelled already, and again every millisecond, so that a call that is only just about to block fails with EINTR too.
+ * For one system call of the handler's own thread, which must not have the signal blocked; not for code that holds a lock or
+ * does not expect EINTR. It takes the place of the callback: not together with styx_req_on_cancel. Before the answer; does
+ * not block. Pairs do not nest, which is asserted.
+ *
+ * False: nothing will interrupt the thread (interrupt_signal is 0, the thread is not one that the server runs handlers on, or
+ * the kernel has no timer left). The handler may still make its call and end the pair.
+ *
+ *     do {
+ *       styx_interruptible_begin(req);
+ *       n = read(fd, buf, count);
+ *       styx_interruptible_end();
+ *     } while (n < 0 && errno == EINTR && !styx_req_cancelled(req));
+ *
+ * After that EINTR says that nothing has happened (styx_reply_interrupted). Anything else did happen, and is answered as if
+ * there had been no cancellation. */
+STYX_API bool styx_interruptible_begin(styx_req *req);
+
+/* Nothing interrupts the calling thread any more. On the same thread as the begin, on every path, before the answer; keeps
+ * errno; harmless after a begin that returned false. When req is being cancelled right now it waits for the few instructions
+ * that this takes. */
+STYX_API void styx_interruptible_end(void);
 
 /* ---- numbers: server/stats.def has the list ---- */
 
