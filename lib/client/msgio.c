@@ -20,7 +20,7 @@ static styx_err make_room(styx_msgbuf *b) {
   if (b->have_ < b->cap_)
     return STYX_OK;
   size_t cap = b->cap_ ? b->cap_ * 2 : FIRST_CAP;
-  uint8_t *data = sx_alloc(b->allocator, cap);
+  uint8_t *data = cap > b->cap_ ? sx_alloc(b->allocator, cap) : NULL; /* 32 bits cannot count twice 2 GiB */
   if (!data)
     return ENOMEM;
   if (b->have_)

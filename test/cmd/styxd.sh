@@ -186,7 +186,9 @@ here "a trace to a FIFO that nobody reads does not wait" start "${S[@]}" --mem "
 check "and is said" once 'msg="nobody reads the trace"'
 here "to its end" stop
 
-exec 9<>"$scratch/fifo.pcapng" 8<"$scratch/fifo.pcapng" 9>&-
+exec 9<>"$scratch/fifo.pcapng" # so that 8 does not wait for a writer
+exec 8<"$scratch/fifo.pcapng"
+exec 9>&-
 here "a trace to a FIFO that somebody reads" start "${S[@]}" --mem "--trace=$scratch/fifo.pcapng"
 check "serves" alive "$sock"
 here "to its end" stop

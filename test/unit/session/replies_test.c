@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 static void expect(struct script *p, const char *line) { cr_assert_str_eq(script_line(p), line); }
@@ -105,6 +106,30 @@ Test(replies, words_too_long_for_msize_are_cut_at_a_character) {
   const char *line = script_line(p);
   cr_assert_eq(strlen(line), strlen("Rerror tag 3 ename ''") + 246, "247 bytes fit, 246 are whole characters: %s",
                line);
+  script_free(p);
+}
+
+/* What clients with a buffer of STYX_ERRMAX want: 127 bytes and their own terminator. */
+Test(replies, words_longer_than_old_clients_take_are_cut_at_a_character) {
+  struct script *p = script_bare();
+  p->limits.ename = STYX_ERRMAX - 1;
+  script_t(p, t_version(8192, "9P2000"));
+  script_t(p, t_attach(1, 0));
+  script_open(p, 1, "file");
+  p->hold = 1u << STYX_OP_read;
+  for (uint16_t size = 126; size <= 129; size++) { /* a number of bytes, the last two of them one character */
+    char words[160], want[200];
+    script_t(p, t_read(size, 1, 0, 5));
+    snprintf(words, sizeof words, "%0*d\u00e9", size - 2, 0);
+    snprintf(want, sizeof want, "Rerror tag %u ename '%.*s'", size,
+             size <= 127   ? size
+             : size == 128 ? 126
+                           : 127,
+             words);
+    styx_reply_error_text(take(p), EIO, "%s", words);
+    script_pump(p);
+    expect(p, want);
+  }
   script_free(p);
 }
 

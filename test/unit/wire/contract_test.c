@@ -88,6 +88,20 @@ Test(contract, more_than_16_qids_are_refused_both_ways) {
   cr_assert_eq(styx_encode(buf, sizeof buf, &m, STYX_9P2000), -STYX_EMANYNAMES);
 }
 
+/* The Limbo module counts characters up to 21 bits, and knows no size for what is none. */
+Test(contract, a_string_takes_as_many_bytes_as_it_has_whatever_they_say) {
+  static const char *const texts[] = {
+      "", "x", "\u00e9", "\u20ac", "\U0001F40B", "\U0010FFFF", "\xf8\x88\x80\x80\x80", "\xff"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    styx_msg m = {.type = STYX_Rerror, .ename = styx_str_of(texts[i])};
+    uint8_t buf[64];
+    ptrdiff_t want = 9 + (ptrdiff_t)strlen(texts[i]);
+    cr_assert_eq(styx_encoded_size(&m, STYX_9P2000), want, "%s", texts[i]);
+    cr_assert_eq(styx_encode(buf, sizeof buf, &m, STYX_9P2000), want, "%s", texts[i]);
+    cr_assert(memcmp(buf + 9, texts[i], (size_t)want - 9) == 0);
+  }
+}
+
 /* ---- stat records ---- */
 
 /* The high byte of the length counts too: every length from the least to 1,100, and up to the greatest. */
