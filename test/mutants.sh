@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # mutants: do the simulations see? Each fault of test/sim/mutants.def is put into a copy of the session for sim, each of
 # test/sim/stages.def into a copy of the session and the server for sim_stages, and they must find it. A fault whose line is
-# no longer there is a failure too.
+# no longer there is a failure too. The end is a table of them: how many schedules it took until one was found.
 #
 #   mutants.sh [NAME...]      all of them, or those named
 #   CC=cc MUTANT_SEEDS=20000  the compiler, and how many schedules it may take
@@ -12,7 +12,7 @@ cc=${CC:-cc}
 seeds=${MUTANT_SEEDS:-20000}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
+passed=0 failed=0 rows=()
 
 mkdir -p "$work/include/styx"
 cp lib/base/*.def lib/wire/*.def "$work/include/styx"
@@ -77,6 +77,8 @@ mutant() { # NAME FILE OLD NEW
   if compile "$file" && link; then
     said=$(run_sim) || status=1
     count "$status" "mutant $name $said"
+    rows+=("$name" "$file" "$program" "${said//[^0-9?]/}")
+    ((status == 0)) || rows[-1]="not found"
   else
     count 1 "mutant $name does not compile"
   fi
@@ -128,5 +130,7 @@ build
 without_mutant
 every_mutant "$@"
 
+echo
+printf '%-28s %-24s %-12s %s\n' mutant file 'found by' schedules "${rows[@]}"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,6 +450,7 @@ static void a_stop_under_load(void) {
 
 int main(int argc, char **argv) {
   uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
+  signal(SIGPIPE, SIG_DFL); /* a library may not count on its host to ignore it: a peer that has gone must not end us */
   printf("# seed %llu: server_stress %llu plays it again\n", (unsigned long long)seed, (unsigned long long)seed);
   a_thousand_blocked_reads();
   a_serial_filesystem_is_never_entered_twice();
