@@ -24,7 +24,7 @@ enum {
   FL_SHARED = 8192,  /* the file that all slots of all connections read */
   FL_LOG = 2048,     /* messages that a connection remembers */
   FL_LOG_BYTES = 96, /* of each */
-  FL_PASTS = 4,      /* earlier uses of a tag that are remembered */
+  FL_PASTS = 8,      /* earlier uses of a tag that are remembered */
   FL_KINDS = 64,
   FL_TEXTS = 20, /* violations that are told in full */
   FL_EXCERPT = 20,
@@ -80,6 +80,7 @@ struct fl_req {
   uint8_t op, type;
   uint8_t how;            /* FL_NEVER: outstanding */
   bool flushed, rflushed; /* a Tflush of it was sent; an Rflush of one has come */
+  bool dropped;           /* a Tflush of it was flushed */
   uint16_t out;           /* Tflushes of it that are outstanding */
   uint32_t fid;
   struct fl_slot *slot;
@@ -130,6 +131,7 @@ struct fl_slot {
   const char *suspect; /* kind of a contradiction, while suspected > 0 */
   uint8_t suspected;
   bool read_all; /* the probe reads the whole file */
+  bool partial;  /* the last walk stopped on the way, so the fid is still free */
   struct fl_ask ask;
   uint8_t bytes[FL_FILE];
 };
@@ -231,7 +233,8 @@ struct fl_run {
   uint64_t now, serial, phase_start, phase_ops;
   uint64_t deadline; /* of the phase, in ns */
   uint8_t phase;
-  bool no_self; /* the server has no answer to a Tflush of itself: not again */
+  bool no_unlinkat; /* the server does not know Tunlinkat */
+  bool no_self;     /* the server has no answer to a Tflush of itself: not again */
   int poller;
   struct fl_conn *conns;
   struct fl_result result;

@@ -27,13 +27,13 @@ static const struct weight of_open[] = {
 static const struct weight *const choices[] = {of_free, of_dir, of_root, of_file, of_open};
 
 static enum fl_op weighted(struct fl_conn *c, const struct fl_slot *s) {
-  bool linux = c->run->o->dialect == STYX_9P2000_L;
+  bool unlinkat = c->run->o->dialect == STYX_9P2000_L && !c->run->no_unlinkat;
   uint32_t sum = 0;
   for (const struct weight *w = choices[s->at]; w->op; w++)
-    sum += w->op == FL_UNLINK && !linux ? 0 : s->exists ? w->present : w->absent;
+    sum += w->op == FL_UNLINK && !unlinkat ? 0 : s->exists ? w->present : w->absent;
   uint32_t at = fl_roll(c, sum);
   for (const struct weight *w = choices[s->at];; w++) {
-    uint32_t n = w->op == FL_UNLINK && !linux ? 0 : s->exists ? w->present : w->absent;
+    uint32_t n = w->op == FL_UNLINK && !unlinkat ? 0 : s->exists ? w->present : w->absent;
     if (at < n)
       return (enum fl_op)w->op;
     at -= n;

@@ -26,11 +26,13 @@ static void contradiction(struct fl_conn *c, struct fl_slot *s, const struct fl_
   const char *rule = strcmp(kind, "data") == 0 ? "data" : "answer";
   if (!fl_is_error(m) && fl_tags_stale(c, r))
     rule = "F4", kind = "stale-reply";
+  else if (s->partial && s->at == FL_FREE && !fl_is_error(m))
+    kind = "partial-walk-binds"; /* no matter of flush */
   else if (s->suspected)
     rule = "F8", kind = s->suspect;
   else if (fl_is_error(m) && fl_is_interrupted(m))
     rule = "F7", kind = "interrupted-unflushed";
-  fl_violation(c, rule, kind, m->tag, s->fid, "%s: %s", styx_msg_name(r->type), what);
+  fl_violation(c, rule, kind, strcmp(rule, "F4") == 0 ? m->tag : -1, s->fid, "%s: %s", styx_msg_name(r->type), what);
   fl_model_forget(c, s);
 }
 
@@ -223,6 +225,7 @@ static void done(struct fl_conn *c, struct fl_slot *s, const struct fl_req *r, c
     contradiction(c, s, r, m, "data", wrong);
   } else {
     apply(s, m);
+    s->partial = s->at == FL_FREE && (s->partial || s->ask.op == FL_WALK_PAST);
     if (s->ask.op == FL_READ)
       s->read_all = false;
   }

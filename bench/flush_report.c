@@ -69,44 +69,34 @@ static void print_said(FILE *to, const struct fl_conn *c, const struct fl_said *
   fprintf(to, "%11.3f ms  %s %s\n", -(double)(now - s->at) / 1e6, s->out ? "->" : "<-", text);
 }
 
-/* With the tags of Tflushes of this tag, so that their Rflushes are shown too. */
-static bool relevant(const struct fl_conn *c, const struct fl_said *s, int tag, uint32_t fid, const uint16_t *more,
-                     unsigned nmore) {
+/* Which tags carry a conversation that is to be shown: of a request that concerns us, or a Tflush of one. */
+static bool shown[1 << 16];
+
+static bool relevant(const struct fl_conn *c, const struct fl_said *s, int tag, uint32_t fid) {
   styx_msg m;
   recall(s, &m, c->run->o->dialect);
-  bool is = concerns(&m, tag, fid);
-  for (unsigned i = 0; i < nmore && !is; i++)
-    is = m.tag == more[i] && (m.type == STYX_Rflush || m.type == STYX_Tflush);
+  bool is = concerns(&m, tag, fid) || (m.type == STYX_Tflush && shown[m.oldtag]);
+  if (!s->out)
+    return is || shown[m.tag];
+  shown[m.tag] = is;
   return is;
 }
 
-static unsigned flush_tags(const struct fl_conn *c, uint64_t from, int tag, uint16_t *more, unsigned most) {
-  unsigned n = 0;
-  for (uint64_t i = c->nlog; i-- > from && n < most && tag >= 0;) {
-    styx_msg m;
-    recall(&c->log[i % FL_LOG], &m, c->run->o->dialect);
-    if (m.type == STYX_Tflush && m.oldtag == tag)
-      more[n++] = m.tag;
-  }
-  return n;
-}
-
+/* The last lines that concern the tag or the fid; with neither, the last of all. */
 static char *excerpt(const struct fl_conn *c, int tag, uint32_t fid) {
   char *text = NULL;
   size_t len;
   const struct fl_said *lines[FL_EXCERPT];
-  uint16_t more[8];
-  unsigned n = 0;
-  uint64_t from = c->nlog > FL_LOG ? c->nlog - FL_LOG : 0;
-  unsigned nmore = flush_tags(c, from, tag, more, 8);
-  for (uint64_t i = c->nlog; i-- > from && n < FL_EXCERPT;)
-    if (relevant(c, &c->log[i % FL_LOG], tag, fid, more, nmore))
-      lines[n++] = &c->log[i % FL_LOG];
+  uint64_t n = 0;
+  memset(shown, 0, sizeof shown);
+  for (uint64_t i = c->nlog > FL_LOG ? c->nlog - FL_LOG : 0; i < c->nlog; i++)
+    if (relevant(c, &c->log[i % FL_LOG], tag, fid))
+      lines[n++ % FL_EXCERPT] = &c->log[i % FL_LOG];
   FILE *to = open_memstream(&text, &len);
   if (!to)
     return NULL;
-  while (n-- > 0)
-    print_said(to, c, lines[n], c->run->now);
+  for (uint64_t i = n > FL_EXCERPT ? n - FL_EXCERPT : 0; i < n; i++)
+    print_said(to, c, lines[i % FL_EXCERPT], c->run->now);
   fclose(to);
   return text;
 }

@@ -15,6 +15,7 @@ struct talk {
   int fd;
   uint32_t msize;
   uint8_t *buf;
+  bool unlinkat;  /* the server knows it */
   styx_msg reply; /* into buf */
 };
 
@@ -155,9 +156,21 @@ static bool look_at_blocked(struct talk *t) {
   return need(t, t->o->blocked, &m) && clunk(t, t->o->blocked, WORK);
 }
 
+/* Some servers of 9P2000.L are older than Tunlinkat. */
+static bool look_at_unlinkat(struct talk *t) {
+  styx_msg m = {.type = STYX_Tunlinkat, .dfid = DIR, .name = STYX_STR("flush-none")};
+  if (t->o->dialect != STYX_9P2000_L)
+    return true;
+  if (!ask(t, "Tunlinkat", &m))
+    return false;
+  t->unlinkat = t->reply.ecode != EOPNOTSUPP && t->reply.ecode != ENOSYS;
+  return true;
+}
+
 bool fl_setup(struct fl_run *r) {
   struct talk t;
-  bool good = begin(&t, r->o) && look_at_blocked(&t);
+  bool good = begin(&t, r->o) && look_at_blocked(&t) && look_at_unlinkat(&t);
+  r->no_unlinkat = !t.unlinkat;
   for (unsigned i = 0; good && i < r->o->conns; i++)
     good = make_dir(&t, r->conns[i].name);
   good = good && make_shared(&t, r);
@@ -170,7 +183,7 @@ bool fl_setup(struct fl_run *r) {
 static bool remove_one(struct talk *t, const char *dir, const char *name, bool is_dir) {
   styx_msg m = {.type = STYX_Tunlinkat, .dfid = WORK, .flags = is_dir ? STYX_UNLINKAT_DIR : 0};
   m.name = styx_str_of(is_dir ? dir : name);
-  if (t->o->dialect == STYX_9P2000_L)
+  if (t->unlinkat)
     return walk(t, is_dir ? "" : dir, "") && need(t, name, &m) && clunk(t, dir, WORK);
   m = (styx_msg){.type = STYX_Tremove, .fid = WORK};
   return walk(t, dir, is_dir ? "" : name) && need(t, name, &m);
@@ -228,6 +241,7 @@ static char *list(struct talk *t, const char *dir, size_t *len) {
 bool fl_cleanup(struct fl_run *r) {
   struct talk t;
   bool good = begin(&t, r->o);
+  t.unlinkat = !r->no_unlinkat;
   for (unsigned i = 0; good && i < r->o->conns; i++) {
     size_t len;
     char *names = list(&t, r->conns[i].name, &len);

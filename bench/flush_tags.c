@@ -145,6 +145,14 @@ static void silent(struct fl_conn *c, struct fl_req *t) {
   fl_model_outcome(c, t, NULL);
 }
 
+/* F12: as if it had not been sent. */
+static void drop_flush(struct fl_conn *c, struct fl_req *f) {
+  struct fl_req *t = target_of(c, f);
+  if (t)
+    t->dropped = true;
+  end_flush(c, f, FL_DROPPED, false);
+}
+
 static void rflush(struct fl_conn *c, struct fl_req *f) {
   struct fl_req *t = target_of(c, f);
   if (f->sent)
@@ -155,7 +163,7 @@ static void rflush(struct fl_conn *c, struct fl_req *f) {
   }
   if (t && t->how == FL_NEVER) {
     if (t->type == STYX_Tflush)
-      end_flush(c, t, FL_DROPPED, false);
+      drop_flush(c, t);
     else
       silent(c, t);
   }
@@ -172,6 +180,14 @@ static const struct fl_past *past_of(const struct fl_conn *c, unsigned tag, cons
   return NULL;
 }
 
+/* Answered twice: unless the first answer was in truth that of an earlier user, of the same type, who was to get none. */
+static const struct fl_past *whose(const struct fl_conn *c, unsigned tag, const struct fl_past *p) {
+  const struct fl_past *q = p, *end = c->tags[tag].past + FL_PASTS;
+  while (q && q < end && q->serial && q->how == FL_REPLIED && q->type == p->type)
+    q++;
+  return q && q < end && q->serial && q->how != FL_LOST && q->type == p->type ? q : p;
+}
+
 static struct fl_req *flush_naming(struct fl_conn *c, uint16_t oldtag, uint64_t target) {
   for (unsigned i = 0; i < c->nflushes; i++) {
     struct fl_req *f = &c->tags[c->flushes[i]].req;
@@ -183,7 +199,7 @@ static struct fl_req *flush_naming(struct fl_conn *c, uint16_t oldtag, uint64_t 
 
 /* A reply that nobody waits for. What the tag was used for says which rule it breaks. */
 static void stray(struct fl_conn *c, const styx_msg *m, bool reused) {
-  const struct fl_past *p = m->tag < c->ntags ? past_of(c, m->tag, m) : NULL;
+  const struct fl_past *p = m->tag < c->ntags ? whose(c, m->tag, past_of(c, m->tag, m)) : NULL;
   const char *name = styx_msg_name(m->type);
   if (!p) {
     fl_violation(c, "F5", "unknown-tag", m->tag, STYX_NOFID, "%s with tag %u, which no %s has had lately", name, m->tag,
@@ -314,6 +330,12 @@ static void lost_flush(struct fl_conn *c, struct fl_req *f) {
     c->run->no_self = true;
     fl_violation(c, "F13", "self-flush-lost", tag, STYX_NOFID, "no Rflush in %g s for a Tflush of itself, tag %u", secs,
                  tag);
+  } else if (t && t->dropped) {
+    fl_violation(c, "F12", "rflush-stranded", tag, t->fid,
+                 "no Rflush in %g s for tag %u: another Tflush of the same request was flushed, not this one", secs,
+                 tag);
+    if (t->how == FL_NEVER)
+      fl_conn_fall(c, "F12");
   } else if (!t || t->how != FL_NEVER) {
     bool stuck = any_blocked(c);
     fl_violation(c,
