@@ -161,6 +161,7 @@ enum fl_stage {
   FL_SHARING,
   FL_OPENING,
   FL_RUNNING,
+  FL_WASTE,
   FL_DEAD
 };
 
@@ -172,12 +173,12 @@ struct fl_conn {
   int fd;
   uint8_t stage;
   bool writable, watched, fallen; /* fallen: to be connected again */
-  const char *last_end;           /* how the last connection ended, as a rule: whom to blame when no new one comes */
   uint64_t rng;
   uint32_t session, msize;
   uint32_t root, dir, shared, old_root, next_fid;
   uint64_t dir_path;
   uint64_t until_churn; /* requests */
+  uint64_t waste_until; /* ns: after a client error, nothing that comes counts until then */
   uint64_t down;        /* ns: since when it cannot be connected; 0: it can */
   uint64_t latency;     /* ns, of late */
   uint8_t *out, *in;
@@ -233,8 +234,10 @@ struct fl_run {
   uint64_t now, serial, phase_start, phase_ops;
   uint64_t deadline; /* of the phase, in ns */
   uint8_t phase;
-  bool no_unlinkat; /* the server does not know Tunlinkat */
-  bool no_self;     /* the server has no answer to a Tflush of itself: not again */
+  uint64_t churned;       /* ns: when */
+  const char *last_churn; /* the rule that would be broken if the server died of it */
+  bool no_unlinkat;       /* the server does not know Tunlinkat */
+  bool no_self;           /* the server has no answer to a Tflush of itself: not again */
   int poller;
   struct fl_conn *conns;
   struct fl_result result;
@@ -259,16 +262,15 @@ void fl_conn_close(struct fl_conn *c, bool reset);
 void fl_conn_put(struct fl_conn *c, const styx_msg *m, uint64_t serial); /* into the buffer */
 void fl_conn_write(struct fl_conn *c);
 void fl_conn_read(struct fl_conn *c);
-void fl_conn_fall(struct fl_conn *c, const char *rule); /* this connection cannot go on: a new one is to come */
+void fl_conn_fall(struct fl_conn *c); /* this connection cannot go on: a new one is to come */
 
 /* flush_tags.c */
 void fl_tags_reset(struct fl_conn *c);
 bool fl_tags_room(const struct fl_conn *c, unsigned n);
 struct fl_req *fl_tags_send(struct fl_conn *c, styx_msg *m, struct fl_slot *slot, enum fl_op op); /* gives it a tag */
 struct fl_req *fl_tags_flush(struct fl_conn *c, uint16_t oldtag, uint64_t target, enum fl_sort sort);
+bool fl_tags_stale(const struct fl_conn *c, const struct fl_req *r, bool error); /* was its reply another's? */
 uint16_t fl_tags_of(const struct fl_conn *c, const struct fl_req *r);
-bool fl_tags_stale(const struct fl_conn *c,
-                   const struct fl_req *r); /* settled: was the last user of its tag flushed silently? */
 void fl_tags_reply(struct fl_conn *c, const styx_msg *m);
 void fl_tags_malformed(struct fl_conn *c, const styx_msg *m, styx_err err);
 void fl_tags_late(struct fl_conn *c); /* look for what is out for too long */

@@ -92,10 +92,7 @@ void fl_conn_close(struct fl_conn *c, bool reset) {
   c->fd = -1;
 }
 
-void fl_conn_fall(struct fl_conn *c, const char *rule) {
-  c->fallen = true;
-  c->last_end = rule;
-}
+void fl_conn_fall(struct fl_conn *c) { c->fallen = true; }
 
 static void remember(struct fl_conn *c, bool out, const uint8_t *p, size_t size) {
   struct fl_said *s = &c->log[c->nlog++ % FL_LOG];
@@ -103,6 +100,13 @@ static void remember(struct fl_conn *c, bool out, const uint8_t *p, size_t size)
   s->out = out;
   s->size = (uint32_t)size;
   memcpy(s->bytes, p, size < FL_LOG_BYTES ? size : FL_LOG_BYTES);
+}
+
+/* By the server, which it may do after a client error only. */
+static void ended(struct fl_conn *c, const char *why) {
+  if (c->stage != FL_WASTE)
+    fl_violation(c, "hangup", "server-closed", -1, STYX_NOFID, "the server closed the connection: %s", why);
+  fl_conn_fall(c);
 }
 
 /* ---- out ---- */
@@ -153,10 +157,7 @@ void fl_conn_write(struct fl_conn *c) {
     return;
   ssize_t n = send(c->fd, c->out, portion(c), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-    if (!c->fallen)
-      fl_violation(c, "hangup", "server-closed", -1, STYX_NOFID, "the server closed the connection: %s",
-                   strerror(errno));
-    fl_conn_fall(c, "hangup");
+    ended(c, strerror(errno));
     return;
   }
   watch_output(c, n < 0 && errno != EINTR);
@@ -172,6 +173,8 @@ void fl_conn_write(struct fl_conn *c) {
 
 static size_t take(struct fl_conn *c) {
   size_t at = 0;
+  if (c->stage == FL_WASTE)
+    return c->in_len;
   while (at < c->in_len && !c->fallen) {
     styx_msg m;
     const uint8_t *p = c->in + at;
@@ -181,7 +184,7 @@ static size_t take(struct fl_conn *c) {
     if (size < 0) {
       fl_violation(c, "format", "frame", -1, STYX_NOFID, "bytes that are no message: %s",
                    styx_err_text((styx_err)-size));
-      fl_conn_fall(c, "format");
+      fl_conn_fall(c);
       break;
     }
     remember(c, false, p, (size_t)size);
@@ -203,9 +206,7 @@ void fl_conn_read(struct fl_conn *c) {
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
     return;
   if (n <= 0) {
-    fl_violation(c, "hangup", "server-closed", -1, STYX_NOFID, "the server closed the connection%s%s", n ? ": " : "",
-                 n ? strerror(errno) : "");
-    fl_conn_fall(c, "hangup");
+    ended(c, n ? strerror(errno) : "end of file");
     return;
   }
   c->run->now = fl_clock();

@@ -24,14 +24,17 @@ void fl_model_forget(struct fl_conn *c, struct fl_slot *s) {
 static void contradiction(struct fl_conn *c, struct fl_slot *s, const struct fl_req *r, const styx_msg *m,
                           const char *kind, const char *what) {
   const char *rule = strcmp(kind, "data") == 0 ? "data" : "answer";
-  if (!fl_is_error(m) && fl_tags_stale(c, r))
+  bool error = fl_is_error(m);
+  if (!error && fl_tags_stale(c, r, false))
     rule = "F4", kind = "stale-reply";
-  else if (s->partial && s->at == FL_FREE && !fl_is_error(m))
+  else if (s->partial && s->at == FL_FREE && !error)
     kind = "partial-walk-binds"; /* no matter of flush */
   else if (s->suspected)
     rule = "F8", kind = s->suspect;
-  else if (fl_is_error(m) && fl_is_interrupted(m))
+  else if (error && fl_is_interrupted(m))
     rule = "F7", kind = "interrupted-unflushed";
+  else if (error && fl_tags_stale(c, r, true))
+    rule = "F4", kind = "stale-reply";
   fl_violation(c, rule, kind, strcmp(rule, "F4") == 0 ? m->tag : -1, s->fid, "%s: %s", styx_msg_name(r->type), what);
   fl_model_forget(c, s);
 }

@@ -1,7 +1,10 @@
 /* flush_plan.c: which requests are flushed, when and how often; and connections that end, or start anew, in mid-work. */
 #include "flush.h"
 
-enum { UNUSED_TAGS = 0x8000 }; /* no request ever has one from here on */
+enum {
+  UNUSED_TAGS = 0x8000, /* no request ever has one from here on */
+  WASTE = 50000000
+}; /* ns */
 
 static void flush_flush(struct fl_conn *c, const struct fl_req *f) {
   if (fl_tags_room(c, 1) && fl_chance(c, 120))
@@ -92,34 +95,33 @@ uint64_t fl_plan_next(const struct fl_conn *c, uint64_t then) {
 
 /* ---- ends ---- */
 
-/* F14: a client error, which must hurt nobody else. */
+/* F14: a client error, which must hurt nobody else: whatever comes of it here. */
 static void send_duplicate(struct fl_conn *c) {
-  for (unsigned i = 0; i < c->ntags; i++) {
-    if (!c->tags[i].req.serial || c->tags[i].req.how != FL_NEVER)
-      continue;
-    styx_msg m;
-    fl_say_stat(c->run->o->dialect, &m, c->root);
-    if (fl_chance(c, 300))
-      m = (styx_msg){.type = STYX_Tflush, .oldtag = UNUSED_TAGS};
-    m.tag = (uint16_t)i;
-    fl_conn_put(c, &m, 0);
-    fl_conn_write(c);
-    return;
-  }
+  unsigned i = 0;
+  while (i < c->ntags && (!c->tags[i].req.serial || c->tags[i].req.how != FL_NEVER))
+    i++;
+  styx_msg m;
+  fl_say_stat(c->run->o->dialect, &m, c->root);
+  if (fl_chance(c, 300))
+    m = (styx_msg){.type = STYX_Tflush, .oldtag = UNUSED_TAGS};
+  m.tag = (uint16_t)(i % c->ntags);
+  fl_conn_put(c, &m, 0);
+  c->stage = FL_WASTE;
+  c->waste_until = c->run->now + WASTE;
 }
 
 void fl_churn(struct fl_conn *c) {
   uint32_t how = fl_roll(c, 100);
+  c->run->churned = c->run->now;
+  c->run->last_churn = how < 45 ? "F16" : how < 90 ? "F17" : "F14";
   if (how < 45) {
     c->run->result.versions++;
     fl_script_version(c);
-    return;
-  }
-  if (how >= 90)
+  } else if (how < 90) {
+    c->run->result.hangups++;
+    fl_conn_close(c, how < 65);
+    fl_conn_fall(c);
+  } else {
     send_duplicate(c);
-  if (c->fallen)
-    return;
-  c->run->result.hangups++;
-  fl_conn_close(c, how < 65);
-  fl_conn_fall(c, how >= 90 ? "F14" : "F17");
+  }
 }

@@ -12,6 +12,7 @@
 
 enum { EVENTS = 64 };
 static const uint64_t second = 1000000000, look_every = 50000000, wait_most = 10000000;
+static const uint64_t churn_apart = 2000000; /* so that it is clear what the server has died of */
 
 static volatile sig_atomic_t stopped;
 static void stop(int sig) {
@@ -27,11 +28,13 @@ static void gone(struct fl_conn *c) {
     c->down = c->run->now;
   if (c->run->now - c->down < (limit < second ? limit : second))
     return;
-  const char *rule = c->last_end ? c->last_end : "hangup";
-  fl_violation(c, rule, "server-gone", -1, STYX_NOFID, "no new connection after %s: the server is gone, or stuck",
-               strcmp(rule, "F14") == 0   ? "one with a duplicate tag"
-               : strcmp(rule, "F17") == 0 ? "a hangup with work outstanding"
-                                          : "the last one ended");
+  const char *rule = c->run->last_churn;
+  fl_violation(c, rule ? rule : "hangup", "server-gone", -1, STYX_NOFID,
+               "no new connection: the server is gone, or stuck%s",
+               !rule                      ? ""
+               : strcmp(rule, "F14") == 0 ? "; the last unusual event was a request with a tag that is in use"
+               : strcmp(rule, "F17") == 0 ? "; the last unusual event was a hangup with work outstanding"
+                                          : "; the last unusual event was a Tversion with work outstanding");
   c->stage = FL_DEAD;
 }
 
@@ -51,7 +54,7 @@ static void reconnect(struct fl_conn *c) {
 static void pump(struct fl_conn *c) {
   if (c->stage == FL_DEAD)
     return;
-  if (c->fallen)
+  if (c->fallen || (c->stage == FL_WASTE && c->run->now >= c->waste_until))
     fl_conn_close(c, false);
   if (c->fd < 0)
     reconnect(c);
@@ -59,7 +62,7 @@ static void pump(struct fl_conn *c) {
     fl_plan_due(c);
     for (unsigned i = 0; i < c->run->o->depth; i++)
       fl_choose(c, &c->slots[i]);
-    if (c->until_churn == 0 && c->run->phase == FL_LOADED)
+    if (c->until_churn == 0 && c->run->phase == FL_LOADED && c->run->now - c->run->churned > churn_apart)
       fl_churn(c);
   }
   fl_conn_write(c);
@@ -168,7 +171,7 @@ static void look(struct fl_run *r) {
     return;
   looked = r->now;
   for (unsigned i = 0; i < r->o->conns; i++)
-    if (r->conns[i].stage < FL_DEAD && !r->conns[i].fallen)
+    if (r->conns[i].stage < FL_WASTE && !r->conns[i].fallen)
       fl_tags_late(&r->conns[i]);
   if (r->now - shown < second)
     return;

@@ -68,7 +68,7 @@ static void version_reply(struct fl_conn *c, const styx_msg *m) {
     fl_violation(c, again ? "F16" : "answer", "version-refused", STYX_NOTAG, STYX_NOFID,
                  "%s was not answered with what the first connection got",
                  again ? "a Tversion in mid-session" : "Tversion");
-    fl_conn_fall(c, "F16");
+    fl_conn_fall(c);
     return;
   }
   c->msize = m->msize;
@@ -87,7 +87,7 @@ void fl_script_reply(struct fl_conn *c, const styx_msg *m) {
     send_next(c, FL_ATTACHING);
   } else if (fl_is_error(m) || (m->type == STYX_Rwalk && m->nwqid == 0)) {
     fl_violation(c, "answer", "set-up", m->tag, c->root, "what worked on the first connection is refused");
-    fl_conn_fall(c, "answer");
+    fl_conn_fall(c);
   } else {
     if (c->stage == FL_WALKING)
       c->dir_path = m->wqid[m->nwqid - 1].path;

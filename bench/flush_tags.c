@@ -54,16 +54,28 @@ bool fl_tags_room(const struct fl_conn *c, unsigned n) { return c->nfree >= n; }
 
 unsigned fl_tags_outstanding(const struct fl_conn *c) { return c->nbusy + c->nflushes; }
 
-/* Mostly the tag that became free last: under another type, at once. */
-static uint16_t take_tag(struct fl_conn *c) {
+/* Could a message that answers this type also be a late one to an earlier user of the tag? */
+static bool ambiguous(const struct fl_conn *c, uint16_t tag, uint8_t type) {
+  const struct fl_past *p = c->tags[tag].past;
+  for (int i = 0; i < FL_PASTS && p[i].serial; i++)
+    if (p[i].type == type && p[i].how != FL_REPLIED)
+      return true;
+  return false;
+}
+
+/* Mostly the tag that became free last; under another type, when its last use ended without a reply. */
+static uint16_t take_tag(struct fl_conn *c, uint8_t type) {
   unsigned i = fl_chance(c, 750) ? c->nfree - 1 : fl_roll(c, c->nfree);
+  for (unsigned tries = 0; tries < c->nfree && ambiguous(c, c->free[i], type); tries++)
+    i = i ? i - 1 : c->nfree - 1;
   uint16_t tag = c->free[i];
-  c->free[i] = c->free[--c->nfree];
+  c->nfree--;
+  memmove(c->free + i, c->free + i + 1, (c->nfree - i) * sizeof *c->free);
   return tag;
 }
 
 struct fl_req *fl_tags_send(struct fl_conn *c, styx_msg *m, struct fl_slot *slot, enum fl_op op) {
-  m->tag = take_tag(c);
+  m->tag = take_tag(c, m->type);
   struct fl_req *r = &c->tags[m->tag].req;
   *r = (struct fl_req){.serial = ++c->run->serial, .op = (uint8_t)op, .type = m->type, .slot = slot};
   r->fid = m->type == STYX_Twalk ? m->newfid : m->type == STYX_Tunlinkat ? m->dfid : m->fid;
@@ -72,7 +84,7 @@ struct fl_req *fl_tags_send(struct fl_conn *c, styx_msg *m, struct fl_slot *slot
 }
 
 struct fl_req *fl_tags_flush(struct fl_conn *c, uint16_t oldtag, uint64_t target, enum fl_sort sort) {
-  styx_msg m = {.type = STYX_Tflush, .tag = take_tag(c), .oldtag = oldtag};
+  styx_msg m = {.type = STYX_Tflush, .tag = take_tag(c, STYX_Tflush), .oldtag = oldtag};
   struct fl_req *f = &c->tags[m.tag].req, *t = target ? &c->tags[oldtag].req : NULL;
   if (sort == FL_SELF)
     m.oldtag = m.tag;
@@ -92,9 +104,9 @@ struct fl_req *fl_tags_flush(struct fl_conn *c, uint16_t oldtag, uint64_t target
 }
 
 /* The reply that r got may have been meant for the one before it under the same tag. */
-bool fl_tags_stale(const struct fl_conn *c, const struct fl_req *r) {
+bool fl_tags_stale(const struct fl_conn *c, const struct fl_req *r, bool error) {
   const struct fl_past *p = &c->tags[fl_tags_of(c, r)].past[1];
-  return p->serial && p->how == FL_SILENT && p->type == r->type;
+  return p->serial && p->how == FL_SILENT && (error || p->type == r->type);
 }
 
 /* ---- Rflush ---- */
@@ -268,7 +280,7 @@ static void mismatch(struct fl_conn *c, struct fl_req *r, const styx_msg *m) {
   } else {
     fl_violation(c, "answer", "wrong-type", m->tag, r->fid, "%s was answered with %s", styx_msg_name(r->type),
                  styx_msg_name(m->type));
-    fl_conn_fall(c, "answer");
+    fl_conn_fall(c);
   }
 }
 
@@ -310,7 +322,7 @@ void fl_tags_malformed(struct fl_conn *c, const styx_msg *m, styx_err err) {
   }
   fl_violation(c, "format", "undecodable", m->tag, STYX_NOFID, "%s cannot be decoded: %s", name ? name : "a message",
                styx_err_text(err));
-  fl_conn_fall(c, "format");
+  fl_conn_fall(c);
 }
 
 /* ---- what never comes ---- */
@@ -335,7 +347,7 @@ static void lost_flush(struct fl_conn *c, struct fl_req *f) {
                  "no Rflush in %g s for tag %u: another Tflush of the same request was flushed, not this one", secs,
                  tag);
     if (t->how == FL_NEVER)
-      fl_conn_fall(c, "F12");
+      fl_conn_fall(c);
   } else if (!t || t->how != FL_NEVER) {
     bool stuck = any_blocked(c);
     fl_violation(c,
@@ -352,7 +364,7 @@ static void lost_flush(struct fl_conn *c, struct fl_req *f) {
     fl_violation(c, "F9", t->slot && t->slot->blocked ? "rflush-lost-blocked" : "rflush-lost", tag, t->fid,
                  "no Rflush in %g s for tag %u, nor a reply to its oldtag %u (%s)", secs, tag, f->oldtag,
                  styx_msg_name(t->type));
-    fl_conn_fall(c, "F9");
+    fl_conn_fall(c);
   }
   end_flush(c, f, FL_LOST, false);
 }
@@ -369,7 +381,7 @@ static void lost_reply(struct fl_conn *c, struct fl_req *r) {
     fl_violation(c, "answer", "reply-lost", tag, r->fid, "%s with tag %u: no reply in %g s", styx_msg_name(r->type),
                  tag, c->run->o->patience);
   settle(c, r, FL_LOST, false);
-  fl_conn_fall(c, "answer");
+  fl_conn_fall(c);
 }
 
 void fl_tags_late(struct fl_conn *c) {

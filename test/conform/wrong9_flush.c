@@ -164,7 +164,8 @@ static void flush_request(struct conn *c, const styx_msg *m, struct req *r) {
     drop(c, r);
     return;
   }
-  if ((fault == LATE || fault == BY_NUMBER) && r->nwaiters == 0) {
+  bool reads = r->m.type == STYX_Tread || r->m.type == STYX_Tstat || r->m.type == STYX_Tgetattr;
+  if ((fault == LATE || (fault == BY_NUMBER && reads)) && r->nwaiters == 0) {
     r->zombie = true;
     send_rflush(c, m->tag, m->oldtag);
     return;
