@@ -234,10 +234,10 @@ struct fl_run {
   uint64_t now, serial, phase_start, phase_ops;
   uint64_t deadline; /* of the phase, in ns */
   uint8_t phase;
-  uint64_t churned;       /* ns: when */
-  const char *last_churn; /* the rule that would be broken if the server died of it */
-  bool no_unlinkat;       /* the server does not know Tunlinkat */
-  bool no_self;           /* the server has no answer to a Tflush of itself: not again */
+  struct fl_conn *churned; /* the last that ended, or began anew, in mid-work */
+  const char *last_churn;  /* the rule that would be broken if the server died of it */
+  bool no_unlinkat;        /* the server does not know Tunlinkat */
+  bool no_self;            /* the server has no answer to a Tflush of itself: not again */
   int poller;
   struct fl_conn *conns;
   struct fl_result result;

@@ -112,7 +112,7 @@ static void send_duplicate(struct fl_conn *c) {
 
 void fl_churn(struct fl_conn *c) {
   uint32_t how = fl_roll(c, 100);
-  c->run->churned = c->run->now;
+  c->run->churned = c;
   c->run->last_churn = how < 45 ? "F16" : how < 90 ? "F17" : "F14";
   if (how < 45) {
     c->run->result.versions++;

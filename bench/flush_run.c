@@ -12,7 +12,6 @@
 
 enum { EVENTS = 64 };
 static const uint64_t second = 1000000000, look_every = 50000000, wait_most = 10000000;
-static const uint64_t churn_apart = 2000000; /* so that it is clear what the server has died of */
 
 static volatile sig_atomic_t stopped;
 static void stop(int sig) {
@@ -51,6 +50,11 @@ static void reconnect(struct fl_conn *c) {
   fl_script_start(c);
 }
 
+/* One unusual event after the other, so that it is clear which of them the server has died of. */
+static bool settled(const struct fl_run *r) {
+  return !r->churned || (r->churned->stage == FL_RUNNING && !r->churned->fallen);
+}
+
 static void pump(struct fl_conn *c) {
   if (c->stage == FL_DEAD)
     return;
@@ -62,7 +66,7 @@ static void pump(struct fl_conn *c) {
     fl_plan_due(c);
     for (unsigned i = 0; i < c->run->o->depth; i++)
       fl_choose(c, &c->slots[i]);
-    if (c->until_churn == 0 && c->run->phase == FL_LOADED && c->run->now - c->run->churned > churn_apart)
+    if (c->until_churn == 0 && c->run->phase == FL_LOADED && settled(c->run))
       fl_churn(c);
   }
   fl_conn_write(c);
