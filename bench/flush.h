@@ -28,6 +28,7 @@ enum {
   FL_KINDS = 64,
   FL_TEXTS = 20, /* violations that are told in full */
   FL_EXCERPT = 20,
+  FL_LATES = 4,
   FL_SUSPECT = 12 /* requests for which a contradiction is blamed on the last flushed one */
 };
 
@@ -165,6 +166,12 @@ enum fl_stage {
   FL_DEAD
 };
 
+/* What was said about a request that is out for long: when it is given up, the log has moved on. */
+struct fl_late {
+  uint64_t serial;
+  char *excerpt;
+};
+
 struct fl_run;
 
 struct fl_conn {
@@ -201,7 +208,9 @@ struct fl_conn {
   unsigned nbusy;
   struct fl_said *log;
   uint64_t nlog;
-  char name[64]; /* of its directory */
+  struct fl_late lates[FL_LATES];
+  const char *excerpt; /* for the next violation, instead of what was said last */
+  char name[64];       /* of its directory */
 };
 
 /* ---- the run ---- */
@@ -315,6 +324,8 @@ bool fl_cleanup(struct fl_run *r);
 /* flush_report.c */
 __attribute__((format(printf, 6, 7))) void fl_violation(struct fl_conn *c, const char *rule, const char *kind, int tag,
                                                         uint32_t fid, const char *format, ...);
+char *fl_excerpt(const struct fl_conn *c, int tag, int oldtag, uint32_t fid,
+                 uint64_t until); /* the caller's; NULL: no memory */
 void fl_warning(struct fl_conn *c, const char *rule, const char *kind);
 void fl_report(const struct fl_run *r);
 

@@ -66,6 +66,8 @@ void fl_conn_fini(struct fl_conn *c) {
   free(c->dues);
   free(c->slots);
   free(c->log);
+  for (int i = 0; i < FL_LATES; i++)
+    free(c->lates[i].excerpt);
 }
 
 bool fl_conn_dial(struct fl_conn *c) {

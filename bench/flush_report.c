@@ -48,10 +48,11 @@ static bool recall(const struct fl_said *s, styx_msg *m, styx_dialect d) {
   return true;
 }
 
-static bool concerns(const styx_msg *m, int tag, uint32_t fid) {
+static bool concerns(const styx_msg *m, int tag, int oldtag, uint32_t fid) {
   if (tag < 0 && fid == STYX_NOFID)
     return true;
-  if (tag >= 0 && (m->tag == tag || (m->type == STYX_Tflush && m->oldtag == tag)))
+  if (tag >= 0 &&
+      (m->tag == tag || m->tag == oldtag || (m->type == STYX_Tflush && (m->oldtag == tag || m->oldtag == oldtag))))
     return true;
   bool has_fid = styx_msg_is_t(m->type) && m->type != STYX_Tflush && m->type != STYX_Tversion;
   return has_fid && fid != STYX_NOFID && (m->fid == fid || (m->type == STYX_Twalk && m->newfid == fid));
@@ -72,10 +73,10 @@ static void print_said(FILE *to, const struct fl_conn *c, const struct fl_said *
 /* Which tags carry a conversation that is to be shown: of a request that concerns us, or a Tflush of one. */
 static bool shown[1 << 16];
 
-static bool relevant(const struct fl_conn *c, const struct fl_said *s, int tag, uint32_t fid) {
+static bool relevant(const struct fl_conn *c, const struct fl_said *s, int tag, int oldtag, uint32_t fid) {
   styx_msg m;
   recall(s, &m, c->run->o->dialect);
-  bool is = concerns(&m, tag, fid) || (m.type == STYX_Tflush && shown[m.oldtag]);
+  bool is = concerns(&m, tag, oldtag, fid) || (m.type == STYX_Tflush && shown[m.oldtag]);
   if (!s->out)
     return is || shown[m.tag];
   shown[m.tag] = is;
@@ -83,14 +84,14 @@ static bool relevant(const struct fl_conn *c, const struct fl_said *s, int tag, 
 }
 
 /* The last lines that concern the tag or the fid; with neither, the last of all. */
-static char *excerpt(const struct fl_conn *c, int tag, uint32_t fid) {
+char *fl_excerpt(const struct fl_conn *c, int tag, int oldtag, uint32_t fid, uint64_t until) {
   char *text = NULL;
   size_t len;
   const struct fl_said *lines[FL_EXCERPT];
   uint64_t n = 0;
   memset(shown, 0, sizeof shown);
   for (uint64_t i = c->nlog > FL_LOG ? c->nlog - FL_LOG : 0; i < c->nlog; i++)
-    if (relevant(c, &c->log[i % FL_LOG], tag, fid))
+    if (c->log[i % FL_LOG].at <= until && relevant(c, &c->log[i % FL_LOG], tag, oldtag, fid))
       lines[n++ % FL_EXCERPT] = &c->log[i % FL_LOG];
   FILE *to = open_memstream(&text, &len);
   if (!to)
@@ -122,7 +123,10 @@ void fl_violation(struct fl_conn *c, const char *rule, const char *kind, int tag
   vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
   va_end(ap);
   struct fl_text *t = &r->texts[r->ntexts];
-  *t = (struct fl_text){.rule = rule, .kind = kind, .text = strdup(text), .excerpt = excerpt(c, tag, fid)};
+  *t = (struct fl_text){.rule = rule,
+                        .kind = kind,
+                        .text = strdup(text),
+                        .excerpt = c->excerpt ? strdup(c->excerpt) : fl_excerpt(c, tag, tag, fid, UINT64_MAX)};
   r->ntexts += t->text && t->excerpt;
 }
 

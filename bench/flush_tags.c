@@ -2,6 +2,7 @@
  * names it is out (F23, F27). Every message that comes is judged by that, and by what the tag was used for before. */
 #include "flush.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct fl_req *outstanding(struct fl_conn *c, unsigned tag) {
@@ -169,10 +170,10 @@ static void rflush(struct fl_conn *c, struct fl_req *f) {
   struct fl_req *t = target_of(c, f);
   if (f->sent)
     sx_hist_add(&c->run->result.rflush, c->run->now - f->sent);
-  if (t) {
+  if (t)
     t->rflushed = true;
+  if (f->target) /* though its tag may be in use again: the first Rflush has freed it */
     skip_earlier(c, f);
-  }
   if (t && t->how == FL_NEVER) {
     if (t->type == STYX_Tflush)
       drop_flush(c, t);
@@ -384,15 +385,59 @@ static void lost_reply(struct fl_conn *c, struct fl_req *r) {
   fl_conn_fall(c);
 }
 
+static struct fl_late *late_of(struct fl_conn *c, uint64_t serial) {
+  for (int i = 0; i < FL_LATES; i++)
+    if (c->lates[i].serial == serial)
+      return &c->lates[i];
+  return NULL;
+}
+
+static const uint64_t a_while = 20000000; /* ns */
+
+/* It may be lost: keep what was said, unless others take all the room. */
+static void suspect(struct fl_conn *c, const struct fl_req *r) {
+  struct fl_late *l = late_of(c, r->serial);
+  uint16_t tag = fl_tags_of(c, r);
+  if (l || !(l = late_of(c, 0)))
+    return;
+  l->serial = r->serial;
+  l->excerpt = fl_excerpt(c, tag, r->type == STYX_Tflush ? r->oldtag : tag, STYX_NOFID, r->sent + a_while);
+}
+
+static void forget_late(struct fl_late *l) {
+  free(l->excerpt);
+  *l = (struct fl_late){0};
+}
+
+static void give_up(struct fl_conn *c, struct fl_req *r) {
+  struct fl_late *l = late_of(c, r->serial);
+  c->excerpt = l ? l->excerpt : NULL;
+  if (r->type == STYX_Tflush)
+    lost_flush(c, r);
+  else
+    lost_reply(c, r);
+  c->excerpt = NULL;
+}
+
+static bool is_out(struct fl_conn *c, uint64_t serial) {
+  for (unsigned i = 0; i < c->ntags; i++)
+    if (c->tags[i].req.serial == serial && c->tags[i].req.how == FL_NEVER)
+      return true;
+  return false;
+}
+
 void fl_tags_late(struct fl_conn *c) {
+  const uint64_t soon = 250000000;
   uint64_t patience = (uint64_t)(c->run->o->patience * 1e9);
+  for (int i = 0; i < FL_LATES; i++)
+    if (c->lates[i].serial && !is_out(c, c->lates[i].serial))
+      forget_late(&c->lates[i]);
   for (unsigned i = 0; i < c->ntags && !c->fallen; i++) {
     struct fl_req *r = outstanding(c, i);
-    if (!r || !r->sent || c->run->now < r->sent + patience)
-      continue;
-    if (r->type == STYX_Tflush)
-      lost_flush(c, r);
-    else
-      lost_reply(c, r);
+    uint64_t age = r && r->sent && c->run->now > r->sent ? c->run->now - r->sent : 0;
+    if (age >= patience)
+      give_up(c, r);
+    else if (age >= soon)
+      suspect(c, r);
   }
 }
