@@ -3,7 +3,8 @@
  * One thread, many connections. Each connection has `depth` slots. A slot owns a fid and a file, and has one request in
  * flight at a time, so that what the fid and the file must be is always known; Tflushes come on top. Layers, upwards:
  *   flush_conn.c    bytes: buffers, split and joined writes, what was said lately
- *   flush_tags.c    the flush law: which reply may come for which tag
+ *   flush_tags.c    the flush law: tags, and what an Rflush settles
+ *   flush_judge.c   which message may come for which tag; flush_late.c: what never comes
  *   flush_model.c   fids and files: which outcomes a request may have, and what follows
  *   flush_choose.c  what a slot asks next; flush_plan.c: what is flushed, when
  *   flush_script.c  from a new connection, or a new Tversion, to the slots
@@ -28,7 +29,7 @@ enum {
   FL_KINDS = 64,
   FL_TEXTS = 20, /* violations that are told in full */
   FL_EXCERPT = 20,
-  FL_LATES = 4,
+  FL_LATES = 16,
   FL_SUSPECT = 12 /* requests for which a contradiction is blamed on the last flushed one */
 };
 
@@ -96,7 +97,8 @@ struct fl_past {
   uint64_t serial;
   uint32_t session;
   uint8_t type, how;
-  bool after; /* of a skipped Tflush: the one that was answered instead had been sent after the reply */
+  uint16_t oldtag; /* of a Tflush */
+  bool after;      /* of a skipped Tflush: the one that was answered instead had been sent after the reply */
 };
 
 struct fl_tag {
@@ -185,6 +187,7 @@ struct fl_conn {
   uint32_t root, dir, shared, old_root, next_fid;
   uint64_t dir_path;
   uint64_t until_churn; /* requests */
+  uint64_t version_at;  /* ns: when Tversion was sent */
   uint64_t waste_until; /* ns: after a client error, nothing that comes counts until then */
   uint64_t down;        /* ns: since when it cannot be connected; 0: it can */
   uint64_t latency;     /* ns, of late */
@@ -209,6 +212,7 @@ struct fl_conn {
   struct fl_said *log;
   uint64_t nlog;
   struct fl_late lates[FL_LATES];
+  int also;            /* a second tag that the next violation concerns; -1: none */
   const char *excerpt; /* for the next violation, instead of what was said last */
   char name[64];       /* of its directory */
 };
@@ -234,7 +238,8 @@ struct fl_result {
   uint64_t requests, interrupted, answered,
       errors; /* of flushed requests: silent, replied to, replied to with an error */
   uint64_t sorts[FL_SORTS];
-  uint64_t hangups, versions, probes, messages;
+  uint64_t hangups, versions, duplicates, probes, messages;
+  double client_share; /* of one CPU, that we used */
   uint64_t violations, warnings;
 };
 
@@ -242,6 +247,7 @@ struct fl_run {
   const struct fl_options *o;
   uint64_t now, serial, phase_start, phase_ops;
   uint64_t deadline; /* of the phase, in ns */
+  double cpu_start;  /* seconds that we had used when it began */
   uint8_t phase;
   struct fl_conn *churned; /* the last that ended, or began anew, in mid-work */
   const char *last_churn;  /* the rule that would be broken if the server died of it */
@@ -280,10 +286,20 @@ struct fl_req *fl_tags_send(struct fl_conn *c, styx_msg *m, struct fl_slot *slot
 struct fl_req *fl_tags_flush(struct fl_conn *c, uint16_t oldtag, uint64_t target, enum fl_sort sort);
 bool fl_tags_stale(const struct fl_conn *c, const struct fl_req *r, bool error); /* was its reply another's? */
 uint16_t fl_tags_of(const struct fl_conn *c, const struct fl_req *r);
-void fl_tags_reply(struct fl_conn *c, const styx_msg *m);
-void fl_tags_malformed(struct fl_conn *c, const styx_msg *m, styx_err err);
-void fl_tags_late(struct fl_conn *c); /* look for what is out for too long */
 unsigned fl_tags_outstanding(const struct fl_conn *c);
+struct fl_req *fl_tags_out(struct fl_conn *c, unsigned tag);              /* the request that is; or NULL */
+struct fl_req *fl_tags_target(struct fl_conn *c, const struct fl_req *f); /* of a Tflush, while it has its tag */
+void fl_tags_settle(struct fl_conn *c, struct fl_req *r, enum fl_how how, bool after);
+void fl_tags_release(struct fl_conn *c, struct fl_req *r); /* the tag, unless a Tflush that names it keeps it */
+void fl_tags_end_flush(struct fl_conn *c, struct fl_req *f, enum fl_how how, bool after);
+void fl_tags_rflush(struct fl_conn *c, struct fl_req *f); /* its Rflush has come */
+
+/* flush_judge.c */
+void fl_judge(struct fl_conn *c, const styx_msg *m);
+void fl_judge_malformed(struct fl_conn *c, const styx_msg *m, styx_err err);
+
+/* flush_late.c */
+void fl_late(struct fl_conn *c); /* look for what is out for too long */
 
 /* flush_plan.c */
 void fl_plan(struct fl_conn *c, struct fl_req *r);             /* r has just been sent */

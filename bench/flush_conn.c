@@ -38,7 +38,8 @@ void fl_fill(uint8_t *to, size_t n, uint64_t seed) {
 bool fl_conn_init(struct fl_conn *c, struct fl_run *r, unsigned index) {
   const struct fl_options *o = r->o;
   uint64_t seed = o->seed + index;
-  *c = (struct fl_conn){.run = r, .index = index, .fd = -1, .rng = step(&seed), .msize = o->msize, .next_fid = 1};
+  *c = (struct fl_conn){
+      .run = r, .index = index, .fd = -1, .rng = step(&seed), .msize = o->msize, .next_fid = 1, .also = -1};
   c->ntags = o->depth * 5 + 32;
   c->out_cap = (size_t)c->ntags * 64 + (size_t)o->depth * FL_FILE + o->msize;
   c->in_cap = (size_t)o->msize * 2;
@@ -193,9 +194,9 @@ static size_t take(struct fl_conn *c) {
     c->run->result.messages++;
     ptrdiff_t used = styx_decode(&m, p, (size_t)size, c->msize, c->run->o->dialect);
     if (used < 0)
-      fl_tags_malformed(c, &m, (styx_err)-used);
+      fl_judge_malformed(c, &m, (styx_err)-used);
     else
-      fl_tags_reply(c, &m);
+      fl_judge(c, &m);
     at += (size_t)size;
   }
   return at;

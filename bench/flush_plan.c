@@ -107,6 +107,7 @@ static void send_duplicate(struct fl_conn *c) {
   m.tag = (uint16_t)(i % c->ntags);
   fl_conn_put(c, &m, 0);
   c->stage = FL_WASTE;
+  c->run->result.duplicates++;
   c->waste_until = c->run->now + WASTE;
 }
 

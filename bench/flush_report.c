@@ -126,7 +126,8 @@ void fl_violation(struct fl_conn *c, const char *rule, const char *kind, int tag
   *t = (struct fl_text){.rule = rule,
                         .kind = kind,
                         .text = strdup(text),
-                        .excerpt = c->excerpt ? strdup(c->excerpt) : fl_excerpt(c, tag, tag, fid, UINT64_MAX)};
+                        .excerpt = c->excerpt ? strdup(c->excerpt)
+                                              : fl_excerpt(c, tag, c->also < 0 ? tag : c->also, fid, UINT64_MAX)};
   r->ntexts += t->text && t->excerpt;
 }
 
@@ -164,13 +165,13 @@ static void print_table(const struct fl_run *r) {
   printf("Tflushes:");
   for (int i = 0; i < FL_SORTS; i++)
     printf("%s %llu %s", i ? "," : "", (unsigned long long)s->sorts[i], sort_names[i]);
-  printf("\nwith work outstanding: %llu hangups, %llu Tversions\n", (unsigned long long)s->hangups,
-         (unsigned long long)s->versions);
+  printf("\nwith work outstanding: %llu hangups, %llu Tversions, %llu duplicate tags\n", (unsigned long long)s->hangups,
+         (unsigned long long)s->versions, (unsigned long long)s->duplicates);
   printf("  %-24s %10s %9s %9s %9s %9s\n", "latency, us", "count", "p50", "p99", "p99.9", "max");
   print_latency("replies, without flushes", &s->base);
   print_latency("replies, with", &s->replies);
   print_latency("Rflush", &s->rflush);
-  printf("p99(Rflush) / p99(replies): %.3f\n", ratio_of_p99(s));
+  printf("p99(Rflush) / p99(replies): %.3f; styxbench used %.0f %% of a CPU\n", ratio_of_p99(s), s->client_share * 100);
 }
 
 static void print_violations(const struct fl_run *r) {
@@ -238,9 +239,10 @@ static void print_json(const struct fl_run *r) {
          o->conns, o->depth, styx_dialect_version(o->dialect), o->ratio, (unsigned long long)o->seed, s->secs,
          (unsigned long long)s->requests, rate(s->base.count, s->base_secs), rate(s->requests, s->secs));
   printf(", \"interrupted\": %llu, \"answered\": %llu, \"errors\": %llu, \"probes\": %llu, \"hangups\": %llu, "
-         "\"versions\": %llu, \"flushes\": {",
+         "\"versions\": %llu, \"duplicates\": %llu, \"client_share\": %.3f, \"flushes\": {",
          (unsigned long long)s->interrupted, (unsigned long long)s->answered, (unsigned long long)s->errors,
-         (unsigned long long)s->probes, (unsigned long long)s->hangups, (unsigned long long)s->versions);
+         (unsigned long long)s->probes, (unsigned long long)s->hangups, (unsigned long long)s->versions,
+         (unsigned long long)s->duplicates, s->client_share);
   for (int i = 0; i < FL_SORTS; i++)
     printf("%s\"%s\": %llu", i ? ", " : "", sort_names[i], (unsigned long long)s->sorts[i]);
   putchar('}');

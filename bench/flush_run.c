@@ -112,6 +112,8 @@ static void enter(struct fl_run *r, enum fl_phase phase, double secs) {
       r->conns[i].slots[k].verified = r->conns[i].slots[k].read_all = false;
 }
 
+static double cpu(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
 static double phase_secs(const struct fl_run *r) { return (double)(r->now - r->phase_start) / 1e9; }
 
 static bool phase_over(const struct fl_run *r, uint64_t ops) {
@@ -135,8 +137,10 @@ static void next_phase(struct fl_run *r) {
     enter(r, FL_SETTLE, o->patience * 3);
   } else if (r->phase == FL_SETTLE && (all(r, rests) || r->now >= r->deadline)) {
     enter(r, FL_LOADED, o->secs);
+    r->cpu_start = cpu();
   } else if (r->phase == FL_LOADED && phase_over(r, o->ops)) {
     r->result.secs = phase_secs(r);
+    r->result.client_share = (cpu() - r->cpu_start) / r->result.secs;
     enter(r, FL_DRAIN, o->patience * 3);
   } else if (r->phase == FL_DRAIN && (all(r, rests) || r->now >= r->deadline)) {
     if (r->now >= r->deadline)
@@ -176,7 +180,7 @@ static void look(struct fl_run *r) {
   looked = r->now;
   for (unsigned i = 0; i < r->o->conns; i++)
     if (r->conns[i].stage < FL_WASTE && !r->conns[i].fallen)
-      fl_tags_late(&r->conns[i]);
+      fl_late(&r->conns[i]);
   if (r->now - shown < second)
     return;
   shown = r->now;

@@ -9,6 +9,7 @@ static void send_version(struct fl_conn *c) {
   styx_msg m = {.type = STYX_Tversion, .tag = STYX_NOTAG, .msize = o->msize};
   m.version = styx_str_of(styx_dialect_version(o->dialect));
   c->stage = FL_VERSION;
+  c->version_at = c->run->now;
   fl_conn_put(c, &m, 0);
 }
 

@@ -66,6 +66,7 @@ finds self-flush-lost F13 "${short[@]}"
 finds dies-of-duplicate-tag F14 --churn 30 "${short[@]}"
 finds reply-after-rversion F16 --churn 100
 finds version-keeps-fids F16 --churn 100
+finds rversion-lost F16 --churn 100 "${short[@]}"
 finds dies-of-hangup F17 --churn 30 "${short[@]}"
 finds rflush-stuck-behind-blocked F21 "${short[@]}" --blocked /blocked
 finds wrong-data data

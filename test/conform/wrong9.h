@@ -39,6 +39,7 @@ enum { MSIZE = 65536, CONNS = 64, FIDS = 512, FILE_MAX = 16384, WAITERS = 16 };
   FAULT(DUPLICATE, "dies-of-duplicate-tag")                                                                            \
   FAULT(OLD_REPLIES, "reply-after-rversion")                                                                           \
   FAULT(OLD_FIDS, "version-keeps-fids")                                                                                \
+  FAULT(OLD_DEAF, "rversion-lost")                                                                                     \
   FAULT(HANGUP, "dies-of-hangup")                                                                                      \
   FAULT(CANCELS_CLUNK, "clunk-cancelled")                                                                              \
   FAULT(STUCK, "rflush-stuck-behind-blocked")                                                                          \
@@ -70,7 +71,8 @@ struct fid {
 
 struct req {
   struct req *next;
-  uint16_t tag, waiters[WAITERS]; /* Tflushes that wait for this */
+  uint16_t tag, waiters[WAITERS]; /* Tflushes that wait for this, or for one of them */
+  uint16_t oldtags[WAITERS];
   unsigned nwaiters;
   bool zombie; /* answered by Rflush, and running on */
   styx_msg m;  /* into bytes */

@@ -67,6 +67,19 @@ static void send_delayed(struct conn *c) {
   c->delayed = STYX_NOTAG;
 }
 
+/* Of the Tflushes of one request only the last must be answered (F10). */
+static bool may_omit(const struct req *r, unsigned i) {
+  for (unsigned k = i + 1; k < r->nwaiters; k++)
+    if (r->oldtags[k] == r->oldtags[i])
+      return roll(4) == 0;
+  return false;
+}
+
+static void wait_for(struct req *r, const styx_msg *m) {
+  r->waiters[r->nwaiters] = m->tag;
+  r->oldtags[r->nwaiters++] = m->oldtag;
+}
+
 static void send_rflushes(struct conn *c, const struct req *r, bool replied) {
   unsigned n = r->nwaiters;
   if (fault == OVERTAKES && n == 1 && replied) {
@@ -75,7 +88,7 @@ static void send_rflushes(struct conn *c, const struct req *r, bool replied) {
     return;
   }
   for (unsigned i = 0; i < n; i++)
-    if (i == n - 1 || fault == REVERSE || roll(4) > 0) /* only the last must be answered (F10) */
+    if (fault == REVERSE || !may_omit(r, i))
       send_rflush(c, r->waiters[fault == REVERSE ? n - 1 - i : i], r->tag);
 }
 
@@ -93,6 +106,7 @@ static void complete(struct conn *c, struct req *r) {
   if (fault == BETWEEN && r->nwaiters > 1) {
     send_rflush(c, r->waiters[0], r->tag);
     memmove(r->waiters, r->waiters + 1, --r->nwaiters * sizeof *r->waiters);
+    memmove(r->oldtags, r->oldtags + 1, r->nwaiters * sizeof *r->oldtags);
   }
   if (fault != NO_REPLY || !sometimes(c, 300))
     send_msg(c, &reply);
@@ -153,7 +167,7 @@ static void flush_flush(struct conn *c, const styx_msg *m, struct req *r) {
     drop(c, r);
     send_rflush(c, m->tag, m->oldtag);
   } else {
-    r->waiters[r->nwaiters++] = m->tag;
+    wait_for(r, m);
   }
 }
 
@@ -171,7 +185,7 @@ static void flush_request(struct conn *c, const styx_msg *m, struct req *r) {
     send_rflush(c, m->tag, m->oldtag);
     return;
   }
-  r->waiters[r->nwaiters++] = m->tag;
+  wait_for(r, m);
   unsigned how = roll(10);
   if (blocked || (how < 5 && may_cancel(r)))
     cancel(c, r);
@@ -200,6 +214,8 @@ static void take_flush(struct conn *c, const styx_msg *m) {
 static void take_version(struct conn *c, const styx_msg *m) {
   styx_msg reply;
   styx_dialect dialect;
+  if (fault == OLD_DEAF && c->nreqs > 0)
+    return;
   bool good = styx_compatible(&reply, m, MSIZE, 7, &dialect);
   if (good && fault == OLD_REPLIES)
     for (struct req *r = c->reqs; r; r = r->next)
