@@ -102,12 +102,12 @@ check "styxd in memory" bench 0 -c 8 --ops 40000 --churn 1000
 check "at small msize" bench 0 --ops 5000 --msize 256
 check "at a high ratio" bench 0 -d 128 -f 0.9 --ops 20000 --svg "$scratch/chart.svg"
 check "there is a chart" grep -q '</svg>' "$scratch/chart.svg"
-stop
+here "it ends in order" stop
 mkdir "$scratch/dir" "$scratch/dir/inner"
 start "${as_me[@]}" -l "unix!$sock" -e "$scratch/dir"
 check "styxd with a directory" bench 0 --ops 20000 --churn 1000 --dir /inner
 check "which is empty again" none ls "$scratch/dir/inner"
-stop
+here "it ends in order" stop
 
 check "no server" bench 2 --ops 10
 check "no address" not "$bin/styxbench" flush
