@@ -1,6 +1,8 @@
 /* styxbench.c: load a 9P2000 server and say how fast it answers. The main thread sets up and watches the clock. */
 #include "styxbench.h"
 
+#include "flush.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -206,6 +208,8 @@ static void settle_process(void) {
 int main(int argc, char **argv) {
   struct bench_options o;
   static struct bench_target target;
+  if (argc > 1 && strcmp(argv[1], "flush") == 0)
+    return fl_main(argc - 1, argv + 1);
   bench_options_parse(&o, argc, argv);
   settle_process();
   struct bench_usage usage;

@@ -46,6 +46,7 @@ static const struct bench_op ops[] = {
 
 static void usage(FILE *to) {
   fputs("Usage: styxbench -a ADDR [OPTION]... OPERATION...\n"
+        "   or: styxbench flush [OPTION]... ADDR      (styxbench flush --help)\n"
         "Load a 9P2000 server and say how fast it answers.\n\n"
         "  -a, --addr ADDR    tcp!HOST!PORT, HOST:PORT, [V6]:PORT, unix!PATH or /PATH\n"
         "  -A, --aname NAME   the tree to attach to (the server's default)\n"
