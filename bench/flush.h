@@ -27,7 +27,7 @@ enum {
   FL_LOG_BYTES = 96, /* of each */
   FL_PASTS = 8,      /* earlier uses of a tag that are remembered */
   FL_KINDS = 64,
-  FL_TEXTS = 20, /* violations that are told in full */
+  FL_TEXTS = 40, /* violations that are told in full */
   FL_EXCERPT = 20,
   FL_LATES = 16,
   FL_SUSPECT = 12 /* requests for which a contradiction is blamed on the last flushed one */
@@ -258,7 +258,7 @@ struct fl_run {
   struct fl_result result;
   struct fl_kind kinds[FL_KINDS];
   struct fl_text texts[FL_TEXTS];
-  unsigned nkinds, ntexts;
+  unsigned nkinds, ntexts, made; /* made: directories */
   uint8_t shared[FL_SHARED];
 };
 
@@ -281,6 +281,7 @@ void fl_conn_fall(struct fl_conn *c); /* this connection cannot go on: a new one
 
 /* flush_tags.c */
 void fl_tags_reset(struct fl_conn *c);
+void fl_tags_forget(struct fl_conn *c);
 bool fl_tags_room(const struct fl_conn *c, unsigned n);
 struct fl_req *fl_tags_send(struct fl_conn *c, styx_msg *m, struct fl_slot *slot, enum fl_op op); /* gives it a tag */
 struct fl_req *fl_tags_flush(struct fl_conn *c, uint16_t oldtag, uint64_t target, enum fl_sort sort);

@@ -192,6 +192,8 @@ static size_t take(struct fl_conn *c) {
     }
     remember(c, false, p, (size_t)size);
     c->run->result.messages++;
+    m.type = p[4];
+    m.tag = (uint16_t)(p[5] | p[6] << 8);
     ptrdiff_t used = styx_decode(&m, p, (size_t)size, c->msize, c->run->o->dialect);
     if (used < 0)
       fl_judge_malformed(c, &m, (styx_err)-used);

@@ -120,7 +120,7 @@ static void reply_to_nothing(struct fl_conn *c, const styx_msg *m) {
 
 void fl_judge(struct fl_conn *c, const styx_msg *m) {
   if (m->tag == STYX_NOTAG || c->stage == FL_VERSION) { /* before Rversion, what the old session owes may come */
-    if (m->type == STYX_Rversion || m->tag == STYX_NOTAG)
+    if (m->tag == STYX_NOTAG)
       fl_script_reply(c, m);
     return;
   }

@@ -59,7 +59,7 @@ static bool concerns(const styx_msg *m, int tag, int oldtag, uint32_t fid) {
 }
 
 static void print_said(FILE *to, const struct fl_conn *c, const struct fl_said *s, uint64_t now) {
-  char text[LINE];
+  char text[LINE + 4]; /* so that a cut does not fall into a character */
   styx_msg m;
   styx_dialect d = c->run->o->dialect;
   if (recall(s, &m, d))
@@ -67,7 +67,8 @@ static void print_said(FILE *to, const struct fl_conn *c, const struct fl_said *
   else
     snprintf(text, sizeof text, "%s tag %u, %u bytes", styx_msg_name(m.type) ? styx_msg_name(m.type) : "?", m.tag,
              s->size);
-  fprintf(to, "%11.3f ms  %s %s\n", -(double)(now - s->at) / 1e6, s->out ? "->" : "<-", text);
+  styx_str line = styx_str_cut(styx_str_of(text), LINE);
+  fprintf(to, "%11.3f ms  %s %.*s\n", -(double)(now - s->at) / 1e6, s->out ? "->" : "<-", (int)line.len, line.s);
 }
 
 /* Which tags carry a conversation that is to be shown: of a request that concerns us, or a Tflush of one. */

@@ -48,6 +48,7 @@ static void reconnect(struct fl_conn *c) {
   }
   c->down = 0;
   fl_script_start(c);
+  fl_tags_forget(c);
 }
 
 /* One unusual event after the other, so that it is clear which of them the server has died of. */
@@ -256,11 +257,13 @@ int fl_main(int argc, char **argv) {
   r = (struct fl_run){.o = &o, .serial = 1, .poller = epoll_create1(EPOLL_CLOEXEC), .phase = FL_SETTLE};
   fl_fill(r.shared, sizeof r.shared, o.seed);
   bool good = make_conns(&r) && fl_setup(&r);
-  if (good) {
+  if (good)
     loop(&r);
-    for (unsigned i = 0; i < o.conns; i++)
-      fl_conn_close(&r.conns[i], false);
+  for (unsigned i = 0; good && i < o.conns; i++)
+    fl_conn_close(&r.conns[i], false);
+  if (r.made)
     fl_cleanup(&r);
+  if (good) {
     fl_report(&r);
     good = !o.svg || fl_svg(&r, o.svg);
   }

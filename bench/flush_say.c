@@ -129,6 +129,6 @@ static bool contains(styx_str text, const char *word) {
 bool fl_is_interrupted(const styx_msg *m) {
   if (m->ecode == EINTR || m->ecode == ECANCELED)
     return true;
-  return m->type == STYX_Rerror &&
-         (contains(m->ename, "interrupt") || contains(m->ename, "cancel") || contains(m->ename, "flushed"));
+  return m->type == STYX_Rerror && (contains(m->ename, "interrupt") || contains(m->ename, "cancel") ||
+                                    contains(m->ename, "abort") || contains(m->ename, "flushed"));
 }

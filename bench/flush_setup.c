@@ -171,8 +171,8 @@ bool fl_setup(struct fl_run *r) {
   struct talk t;
   bool good = begin(&t, r->o) && look_at_blocked(&t) && look_at_unlinkat(&t);
   r->no_unlinkat = !t.unlinkat;
-  for (unsigned i = 0; good && i < r->o->conns; i++)
-    good = make_dir(&t, r->conns[i].name);
+  while (good && r->made < r->o->conns && (good = make_dir(&t, r->conns[r->made].name)))
+    r->made++;
   good = good && make_shared(&t, r);
   end(&t);
   return good;
@@ -242,7 +242,7 @@ bool fl_cleanup(struct fl_run *r) {
   struct talk t;
   bool good = begin(&t, r->o);
   t.unlinkat = !r->no_unlinkat;
-  for (unsigned i = 0; good && i < r->o->conns; i++) {
+  for (unsigned i = 0; good && i < r->made; i++) {
     size_t len;
     char *names = list(&t, r->conns[i].name, &len);
     for (size_t at = 0; names && at < len; at += strlen(names + at) + 1)

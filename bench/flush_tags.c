@@ -55,6 +55,13 @@ void fl_tags_reset(struct fl_conn *c) {
   c->session++;
 }
 
+/* Another connection: no message can be meant for who had a tag on the last one. */
+void fl_tags_forget(struct fl_conn *c) {
+  for (unsigned i = 0; i < c->ntags; i++)
+    memset(c->tags[i].past, 0, sizeof c->tags[i].past);
+  c->nlog = 0;
+}
+
 bool fl_tags_room(const struct fl_conn *c, unsigned n) { return c->nfree >= n; }
 
 unsigned fl_tags_outstanding(const struct fl_conn *c) { return c->nbusy + c->nflushes; }
