@@ -181,7 +181,7 @@ struct fl_conn {
   unsigned index;
   int fd;
   uint8_t stage;
-  bool writable, watched, fallen; /* fallen: to be connected again */
+  bool watched, fallen; /* fallen: to be connected again */
   uint64_t rng;
   uint32_t session, msize;
   uint32_t root, dir, shared, old_root, next_fid;
@@ -316,8 +316,6 @@ size_t fl_model_name(const struct fl_slot *s, char *buf, size_t cap);
 
 /* flush_choose.c */
 void fl_choose(struct fl_conn *c, struct fl_slot *s); /* the slot is idle: send its next request, if there is one */
-enum fl_op fl_probe(struct fl_conn *c, struct fl_slot *s);
-bool fl_ask(struct fl_conn *c, struct fl_slot *s, enum fl_op op);
 
 /* flush_say.c: messages of the dialect */
 void fl_say(const struct fl_conn *c, const struct fl_slot *s, styx_msg *m, const uint8_t *data, char *name, size_t cap);

@@ -41,7 +41,7 @@ static enum fl_op weighted(struct fl_conn *c, const struct fl_slot *s) {
 }
 
 /* A request went without a reply: what would show that it has happened after all? */
-enum fl_op fl_probe(struct fl_conn *c, struct fl_slot *s) {
+static enum fl_op probe(struct fl_conn *c, struct fl_slot *s) {
   enum fl_op flushed = (enum fl_op)s->probe;
   s->probe = FL_NONE;
   c->run->result.probes++;
@@ -97,7 +97,7 @@ static enum fl_op choose(struct fl_conn *c, struct fl_slot *s) {
     return FL_SHARED_READ;
   }
   if (s->probe)
-    return fl_probe(c, s);
+    return probe(c, s);
   if (c->run->phase == FL_SETTLE)
     return FL_NONE;
   return c->run->phase == FL_DRAIN ? verify(s) : weighted(c, s);
@@ -162,7 +162,7 @@ static void open_mode(struct fl_conn *c, const struct fl_slot *s, struct fl_ask 
   a->trunc = !reading && a->mode != STYX_OREAD && fl_chance(c, 200);
 }
 
-bool fl_ask(struct fl_conn *c, struct fl_slot *s, enum fl_op op) {
+static bool ask(struct fl_conn *c, struct fl_slot *s, enum fl_op op) {
   uint8_t data[FL_FILE];
   char name[32];
   styx_msg m;
@@ -184,7 +184,7 @@ bool fl_ask(struct fl_conn *c, struct fl_slot *s, enum fl_op op) {
 
 void fl_choose(struct fl_conn *c, struct fl_slot *s) {
   enum fl_op op = s->busy ? FL_NONE : choose(c, s);
-  if (op == FL_NONE || !fl_ask(c, s, op))
+  if (op == FL_NONE || !ask(c, s, op))
     return;
   c->run->phase_ops++;
   c->run->result.requests += c->run->phase == FL_LOADED;

@@ -82,7 +82,10 @@ bool fl_conn_dial(struct fl_conn *c) {
   c->out_at = 0;
   c->unsent_at = c->nunsent = 0;
   c->watched = c->fallen = false;
-  return epoll_ctl(c->run->poller, EPOLL_CTL_ADD, c->fd, &ev) == 0;
+  if (epoll_ctl(c->run->poller, EPOLL_CTL_ADD, c->fd, &ev) == 0)
+    return true;
+  fl_conn_close(c, false);
+  return false;
 }
 
 void fl_conn_close(struct fl_conn *c, bool reset) {

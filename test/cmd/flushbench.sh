@@ -21,7 +21,7 @@ wrong() {
 bench() {
   local want=$1 status=0
   shift
-  timeout 60 "$bin/styxbench" flush --seed "$seed" --json "$@" "$sock" >"$scratch/report" 2>"$scratch/err" || status=$?
+  timeout 60 "$bin/styxbench" flush --seed "$seed" --patience 30 --json "$@" "$sock" >"$scratch/report" 2>"$scratch/err" || status=$?
   ((status == want)) || { echo "status $status"; cat "$scratch/report" "$scratch/err"; return 1; }
 }
 
