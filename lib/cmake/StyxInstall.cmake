@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/styx)
 
 install(TARGETS styx_shared styx_static EXPORT styxTargets)
-install(TARGETS styxd styx_cli)
+install(TARGETS styxd styx_cli styxbench)
 install(EXPORT styxTargets NAMESPACE styx:: DESTINATION ${package_dir})
 install(DIRECTORY lib/include/styx ${PROJECT_BINARY_DIR}/include/styx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.h" PATTERN "*.def")
