@@ -7,6 +7,8 @@
  * and no byte is lost; a call that is entered after the first signal ends all the same; no signal reaches a call outside the
  * pair, on the same thread or on another. No time is asserted: what does not come is a hang, which the runner ends. */
 #include "session/state.h"
+#include "stress/checks.h"
+#include "support/random.h"
 
 #include <styx/client.h>
 #include <styx/server.h>
@@ -26,21 +28,6 @@
 #include <unistd.h>
 
 enum { FLUSHES = 10000, BATCH = 8 };
-
-static int passed, failed;
-
-static void check(bool ok, const char *what) {
-  passed += ok;
-  failed += !ok;
-  printf("%s %s\n", ok ? "ok" : "not ok", what);
-}
-
-static void must(bool ok, const char *what) {
-  if (ok)
-    return;
-  printf("not ok %s: cannot go on\n%d passed, %d failed\n", what, passed, failed + 1);
-  exit(1);
-}
 
 /* ---- an unrelated call that blocks: a byte goes to another thread and comes back ---- */
 
@@ -182,11 +169,6 @@ static void submit(styx_client *client, struct slow_read *s, enum mode mode, uns
   s->call.buf = s->byte;
   s->call.cap = 1;
   must(styx_call_submit(client, &s->call) == STYX_OK, "submit");
-}
-
-static uint32_t dice(uint64_t *s, uint32_t n) {
-  *s = *s * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(*s >> 33) % n;
 }
 
 /* ---- the flushes ---- */

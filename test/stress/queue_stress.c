@@ -3,6 +3,7 @@
  * others wrote (where it is installed), to show that they ask for nothing impossible, and on queues with a fault, to show
  * that they find one. STYX_SEED replays who yields when, --items N makes it longer. */
 #include "server/queue.h"
+#include "support/random.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -56,13 +57,6 @@ struct worker {
   uint64_t random;
   pthread_t thread;
 };
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
 
 static void sometimes_yield(struct worker *w) {
   if (random_of(&w->random) % 64 == 0)

@@ -5,6 +5,9 @@
  * Promises: reads that block, declared so, hold up nobody else, and each of a thousand can be flushed; connections that come
  * and go leave nothing behind; random load with flushes, hangups and resets gets exactly the replies that are owed; a server
  * that is stopped in the middle of load ends. No time is asserted: what does not come is a hang, which the runner ends. */
+#include "stress/checks.h"
+#include "support/random.h"
+
 #include <styx/memfs.h>
 #include <styx/server.h>
 
@@ -21,21 +24,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-static int passed, failed;
-
-static void check(bool ok, const char *what) {
-  passed += ok;
-  failed += !ok;
-  printf("%s %s\n", ok ? "ok" : "not ok", what);
-}
-
-static void must(bool ok, const char *what) {
-  if (ok)
-    return;
-  printf("not ok %s: cannot go on\n%d passed, %d failed\n", what, passed, failed + 1);
-  exit(1);
-}
 
 /* ---- a filesystem of one file whose reads block until they are cancelled ---- */
 
@@ -344,11 +332,6 @@ struct load {
   uint64_t seed;
   bool ok;
 };
-
-static uint32_t dice(uint64_t *s, uint32_t n) {
-  *s = *s * 6364136223846793005u + 1442695040888963407u;
-  return (uint32_t)(*s >> 33) % n;
-}
 
 /* Pipelines a burst of stats under tags 100…, flushes some under 1100…, and counts what comes back: each flushed one at most
  * one reply and exactly one Rflush behind it, each other exactly one reply. */

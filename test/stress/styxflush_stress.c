@@ -6,6 +6,8 @@
  *
  * Three conversations: to the end; with Tversions in between; hung up in the middle. No time is asserted: what does not come is
  * a hang, which ends by an alarm. */
+#include "support/random.h"
+
 #include <styx/flush.h>
 
 #include <errno.h>
@@ -45,13 +47,6 @@ enum kind {
   CLUNKS, /* a Tclunk */
   KINDS
 };
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
 
 static void must(bool ok, const char *what) {
   if (ok)

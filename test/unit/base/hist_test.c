@@ -1,27 +1,11 @@
 /* hist_test.c: the histogram against a sorted array. */
 #include "base/hist.h"
+#include "support/random.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static struct sx_hist h, other;
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-/* STYX_SEED replays a run. */
-static uint64_t seed_of_run(void) {
-  const char *given = getenv("STYX_SEED");
-  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u | 1;
-  printf("seed: STYX_SEED=%llu\n", (unsigned long long)seed);
-  return seed;
-}
 
 static int compare(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -1,11 +1,11 @@
 /* table_test.c: the hash table against an array that cannot be wrong. */
 #include "base/table.h"
+#include "support/random.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* An allocator that counts what it gave and fails when told to. */
 struct counted {
@@ -29,21 +29,6 @@ static void counted_free(void *arg, void *ptr, size_t size) {
 
 static char things[4096];
 enum { KEYS = sizeof things };
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-/* STYX_SEED replays a run. */
-static uint64_t seed_of_run(void) {
-  const char *given = getenv("STYX_SEED");
-  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u | 1;
-  printf("seed: STYX_SEED=%llu\n", (unsigned long long)seed);
-  return seed;
-}
 
 static void check_equal(const struct sx_table *t, void *const *model, size_t count) {
   cr_assert_eq(t->count, count);

@@ -1,24 +1,8 @@
 /* chain_test.c: outstanding tags, and the Tflushes that are chained in their table. */
 #include "session/chain.h"
+#include "support/random.h"
 
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-static uint64_t seed_of_run(void) {
-  const char *given = getenv("STYX_SEED");
-  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u | 1;
-  printf("seed: STYX_SEED=%llu\n", (unsigned long long)seed);
-  return seed;
-}
 
 static int victims[8];
 

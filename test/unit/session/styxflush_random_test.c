@@ -2,23 +2,9 @@
  * the rules (F2 to F6, F10 to F12, F16), reusing each tag at once; and the costs: memory that fails, memory that is not
  * wanted, all the tags there are. STYX_SEED replays. */
 #include "styxflush_fixture.h"
+#include "support/random.h"
 
 #include <errno.h>
-#include <time.h>
-
-static uint64_t random_of(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return *state;
-}
-
-static uint64_t seed_of_run(void) {
-  const char *given = getenv("STYX_SEED");
-  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u | 1;
-  printf("seed: STYX_SEED=%llu\n", (unsigned long long)seed);
-  return seed;
-}
 
 /* ---- both ways of the wire; delivered one at a time, so both sides' views differ as they do on a real one ---- */
 
