@@ -1,9 +1,8 @@
 /* flush_options.c: the command line of `styxbench flush`. */
+#include "args.h"
 #include "flush.h"
 
-#include <ctype.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,41 +31,18 @@ static const char help[] =
     "  -h, --help\n\n"
     "Exits with 0: nothing found; 1: violations; 2: it could not run.\n";
 
-__attribute__((noreturn)) static void refuse(const char *what, const char *given, const char *why) {
-  fprintf(stderr, "styxbench: flush: %s%s%s: %s\n", what, *given ? " " : "", given, why);
-  exit(2);
-}
-
-static double number(const char *what, const char *text, double least, double most) {
-  char *end, why[128];
-  double n = strtod(text, &end);
-  if (end != text && (toupper((unsigned char)*end) == 'K' || toupper((unsigned char)*end) == 'M'))
-    n *= toupper((unsigned char)*end++) == 'K' ? 1024 : 1 << 20;
-  if (end != text && *end == '\0' && isfinite(n) && n >= least && n <= most)
-    return n;
-  snprintf(why, sizeof why, "it must be a number from %g to %.0f", least, most);
-  refuse(what, text, why);
-}
-
-static unsigned whole(const char *what, const char *text, double least, double most) {
-  double n = number(what, text, least, most);
-  if (n != floor(n))
-    refuse(what, text, "it must be a whole number");
-  return (unsigned)n;
-}
-
 static styx_dialect dialect_of(const char *text) {
   for (int d = STYX_9P2000; d <= STYX_9P2000_L; d++)
     if (strcasecmp(text, styx_dialect_version((styx_dialect)d)) == 0)
       return (styx_dialect)d;
-  refuse("--dialect", text, "it must be 9P2000, 9P2000.u or 9P2000.L");
+  bench_refuse("--dialect", text, "it must be 9P2000, 9P2000.u or 9P2000.L");
 }
 
 static uint64_t seed_of(const char *text) {
   char *end;
   uint64_t n = strtoull(text, &end, 0);
   if (end == text || *end)
-    refuse("--seed", text, "it must be a whole number");
+    bench_refuse("--seed", text, "it must be a whole number");
   return n;
 }
 
@@ -95,31 +71,31 @@ static const struct option longs[] = {{"conns", required_argument, NULL, 'c'},
 static void take_load(struct fl_options *o, int letter, const char *arg) {
   switch (letter) {
   case 'c':
-    o->conns = whole("--conns", arg, 1, 10000);
+    o->conns = bench_whole("--conns", arg, 1, 10000);
     break;
   case 'd':
-    o->depth = whole("--depth", arg, 1, 4096);
+    o->depth = bench_whole("--depth", arg, 1, 4096);
     break;
   case 's':
-    o->secs = number("--secs", arg, 0.1, 86400);
+    o->secs = bench_number("--secs", arg, 0.1, 86400);
     break;
   case 'n':
-    o->ops = whole("--ops", arg, 1, 4e9);
+    o->ops = bench_whole("--ops", arg, 1, 4e9);
     break;
   case 'f':
-    o->ratio = number("--flush", arg, 0, 1);
+    o->ratio = bench_number("--flush", arg, 0, 1);
     break;
   case 'm':
-    o->msize = whole("--msize", arg, STYX_MINMSIZE, 1 << 24);
+    o->msize = bench_whole("--msize", arg, STYX_MINMSIZE, 1 << 24);
     break;
   case CHURN:
-    o->churn = whole("--churn", arg, 0, 1e9);
+    o->churn = bench_whole("--churn", arg, 0, 1e9);
     break;
   case PATIENCE:
-    o->patience = number("--patience", arg, 0.05, 3600);
+    o->patience = bench_number("--patience", arg, 0.05, 3600);
     break;
   default:
-    o->most = whole("--max-violations", arg, 0, 1e9);
+    o->most = bench_whole("--max-violations", arg, 0, 1e9);
   }
 }
 
@@ -172,21 +148,21 @@ static unsigned names_in(const char *path) {
 static void settle(struct fl_options *o, int argc, char **argv) {
   const char *why;
   if (optind != argc - 1)
-    refuse("arguments", "", "give one address, tcp!HOST!PORT, HOST:PORT, unix!PATH or /PATH");
+    bench_refuse("arguments", "", "give one address, tcp!HOST!PORT, HOST:PORT, unix!PATH or /PATH");
   o->addr_text = argv[optind];
   if (styx_addr_parse(&o->addr, o->addr_text, &why) != STYX_OK)
-    refuse("address", o->addr_text, why);
+    bench_refuse("address", o->addr_text, why);
   if (strlen(o->uname) > 100 || strlen(o->aname) > 1000)
-    refuse("--uname, --aname", "", "one of them is too long");
+    bench_refuse("--uname, --aname", "", "one of them is too long");
   if (names_in(o->dir) + 2 > STYX_MAXWELEM || names_in(o->blocked) > STYX_MAXWELEM)
-    refuse("--dir, --blocked", "", "a path has too many names for one Twalk");
+    bench_refuse("--dir, --blocked", "", "a path has too many names for one Twalk");
   if ((o->dir && strlen(o->dir) > 100) || (o->blocked && strlen(o->blocked) > 100))
-    refuse("--dir, --blocked", "", "a path is longer than 100 bytes");
+    bench_refuse("--dir, --blocked", "", "a path is longer than 100 bytes");
 }
 
 void fl_options_parse(struct fl_options *o, int argc, char **argv) {
-  const char *user = getenv("USER");
-  *o = (struct fl_options){.uname = user && *user ? user : "none",
+  bench_args_voice("styxbench: flush: ", " ", "");
+  *o = (struct fl_options){.uname = bench_user(),
                            .aname = "",
                            .dir = "",
                            .conns = 4,

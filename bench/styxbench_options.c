@@ -1,9 +1,8 @@
 /* styxbench_options.c: the command line, and the table of operations. */
+#include "args.h"
 #include "styxbench.h"
 
-#include <ctype.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,39 +68,16 @@ static void usage(FILE *to) {
     fprintf(to, "  %-21s %s\n", ops[i].name, ops[i].about);
 }
 
-__attribute__((noreturn)) static void refuse(const char *what, const char *given, const char *why) {
-  fprintf(stderr, "styxbench: %s%s%s%s%s\n", what, *given ? " '" : "", given, *given ? "': " : ": ", why);
-  exit(2);
-}
-
-static double number(const char *what, const char *text, double least, double most) {
-  char *end, why[128];
-  double n = strtod(text, &end);
-  if (end != text && (toupper((unsigned char)*end) == 'K' || toupper((unsigned char)*end) == 'M'))
-    n *= toupper((unsigned char)*end++) == 'K' ? 1024 : 1 << 20;
-  if (end != text && *end == '\0' && n >= least && n <= most && isfinite(n))
-    return n;
-  snprintf(why, sizeof why, "it must be a number from %g to %.0f", least, most);
-  refuse(what, text, why);
-}
-
-static unsigned whole(const char *what, const char *text, double least, double most) {
-  double n = number(what, text, least, most);
-  if (n != floor(n))
-    refuse(what, text, "it must be a whole number");
-  return (unsigned)n;
-}
-
 static void add_op(struct bench_options *o, const char *name) {
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
     if (strcmp(name, ops[i].name) == 0) {
       if (o->nops == sizeof o->ops / sizeof *o->ops)
-        refuse("operation", name, "that is one too many for one run");
+        bench_refuse("operation", name, "that is one too many for one run");
       o->ops[o->nops++] = &ops[i];
       return;
     }
   }
-  refuse("operation", name, "there is none of that name; --help lists them");
+  bench_refuse("operation", name, "there is none of that name; --help lists them");
 }
 
 static const struct option longs[] = {{"addr", required_argument, NULL, 'a'},
@@ -132,31 +108,31 @@ static void take(struct bench_options *o, int letter, const char *arg) {
     o->uname = arg;
     break;
   case 'm':
-    o->msize = whole("--msize", arg, STYX_MINMSIZE, 1 << 30);
+    o->msize = bench_whole("--msize", arg, STYX_MINMSIZE, 1 << 30);
     break;
   case 'f':
     o->file = arg;
     break;
   case 'c':
-    o->conns = whole("--conns", arg, 1, 1000000);
+    o->conns = bench_whole("--conns", arg, 1, 1000000);
     break;
   case 'd':
-    o->depth = whole("--depth", arg, 1, BENCH_MAX_DEPTH);
+    o->depth = bench_whole("--depth", arg, 1, BENCH_MAX_DEPTH);
     break;
   case 's':
-    o->secs = number("--secs", arg, 0.01, 86400);
+    o->secs = bench_number("--secs", arg, 0.01, 86400);
     break;
   case 'w':
-    o->warmup = number("--warmup", arg, 0, 3600);
+    o->warmup = bench_number("--warmup", arg, 0, 3600);
     break;
   case 'r':
-    o->rate = number("--rate", arg, 0.01, 1e8);
+    o->rate = bench_number("--rate", arg, 0.01, 1e8);
     break;
   case 't':
-    o->threads = whole("--threads", arg, 1, BENCH_MAX_THREADS);
+    o->threads = bench_whole("--threads", arg, 1, BENCH_MAX_THREADS);
     break;
   case 'p':
-    o->pid = (int)whole("--pid", arg, 1, 1 << 22);
+    o->pid = (int)bench_whole("--pid", arg, 1, 1 << 22);
     break;
   case 'j':
     o->json = true;
@@ -173,23 +149,24 @@ static void take(struct bench_options *o, int letter, const char *arg) {
 static void settle(struct bench_options *o) {
   const char *why;
   if (!o->addr_text)
-    refuse("no address", "", "-a ADDR says where the server is");
+    bench_refuse("no address", "", "-a ADDR says where the server is");
   if (styx_addr_parse(&o->addr, o->addr_text, &why) != STYX_OK)
-    refuse("address", o->addr_text, why);
+    bench_refuse("address", o->addr_text, why);
   if (o->nops == 0)
-    refuse("no operation", "", "name at least one; --help lists them");
+    bench_refuse("no operation", "", "name at least one; --help lists them");
   if (!o->uname)
-    o->uname = getenv("USER") && *getenv("USER") ? getenv("USER") : "none";
+    o->uname = bench_user();
   if (o->threads > o->conns)
-    refuse("--threads", "", "there are more of them than connections");
+    bench_refuse("--threads", "", "there are more of them than connections");
   if (strlen(o->uname) > 128 || strlen(o->aname) > 128)
-    refuse("--uname, --aname", "", "one of them is longer than 128 bytes");
+    bench_refuse("--uname, --aname", "", "one of them is longer than 128 bytes");
   struct bench_target target;
   if (o->file && (strlen(o->file) >= sizeof target.path || bench_setup_path(&target, o->file) > STYX_MAXWELEM))
-    refuse("--file", o->file, "the path is longer than 1,023 bytes, or has more than 16 names");
+    bench_refuse("--file", o->file, "the path is longer than 1,023 bytes, or has more than 16 names");
 }
 
 void bench_options_parse(struct bench_options *o, int argc, char **argv) {
+  bench_args_voice("styxbench: ", " '", "'");
   *o = (struct bench_options){
       .aname = "", .conns = 1, .depth = 1, .threads = 1, .secs = 2, .warmup = 0.1, .msize = 1 << 20};
   int letter;
