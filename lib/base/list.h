@@ -1,6 +1,6 @@
-/* session/list.h: doubly linked lists inside the things they link; nothing is allocated. */
-#ifndef SESSION_LIST_H
-#define SESSION_LIST_H
+/* base/list.h: doubly linked lists inside the things they link; nothing is allocated. */
+#ifndef BASE_LIST_H
+#define BASE_LIST_H
 
 #include <stdbool.h>
 #include <stddef.h>

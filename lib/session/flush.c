@@ -12,7 +12,6 @@
  */
 #include "session/state.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 static bool out_rflush(styx_session *s, uint16_t tag) {

@@ -2,8 +2,8 @@
 #include <styx/flush.h>
 
 #include "base/alloc.h"
+#include "base/list.h"
 #include "session/chain.h"
-#include "session/list.h"
 
 #include <assert.h>
 #include <errno.h>

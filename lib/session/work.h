@@ -2,7 +2,7 @@
 #ifndef SESSION_WORK_H
 #define SESSION_WORK_H
 
-#include "session/list.h"
+#include "base/list.h"
 
 #include <stdint.h>
 

@@ -63,19 +63,6 @@ static void arm(struct sx_delay *d, uint64_t due) {
 
 /* ---- park: no thread waits. Who takes a request off the list, under the lock, ends it ---- */
 
-static void take_out(struct sx_parked *p) {
-  p->prev->next = p->next;
-  p->next->prev = p->prev;
-  p->next = NULL;
-}
-
-static void put_in(struct sx_parked *list, struct sx_parked *p) {
-  p->prev = list->prev;
-  p->next = list;
-  p->prev->next = p;
-  list->prev = p;
-}
-
 static void interrupt(styx_req *req, void *arg) {
   (void)arg;
   styx_reply_interrupted(req);
@@ -85,9 +72,9 @@ static void parked_cancelled(styx_req *req, void *arg) {
   struct sx_parked *p = arg;
   struct sx_delay *d = &p->filter->delay;
   pthread_mutex_lock(&d->lock);
-  bool ours = p->next != NULL;
+  bool ours = sx_linked(&p->link);
   if (ours)
-    take_out(p);
+    sx_unlink(&p->link);
   else
     p->cancelled = true; /* park has not listed it yet: it answers */
   pthread_mutex_unlock(&d->lock);
@@ -114,7 +101,7 @@ static styx_answer park(struct styx_filter *f, styx_req *req) {
   bool cancelled = p->cancelled;
   if (!cancelled) {
     p->due = now() + d->ns;
-    put_in(&d->list, p);
+    sx_list_push(&d->list, &p->link);
     if (!d->armed)
       arm(d, p->due);
   }
@@ -125,37 +112,39 @@ static styx_answer park(struct styx_filter *f, styx_req *req) {
   return styx_reply_interrupted(req);
 }
 
+static struct sx_parked *parked_of(struct sx_link *l) { return SX_OF(struct sx_parked, link, l); }
+
 /* Move to ours what is due and can be disarmed: of the others the callback has started and waits for the lock. The first that
  * is not due sets the timer. lock held. */
-static void take_due(struct sx_delay *d, struct sx_parked *ours) {
+static void take_due(struct sx_delay *d, struct sx_link *ours) {
   const uint64_t at = now();
-  struct sx_parked *p = d->list.next, *next;
-  for (; p != &d->list && p->due <= at; p = next) {
-    next = p->next;
-    if (styx_req_on_cancel(p->req, NULL, NULL)) {
-      take_out(p);
-      put_in(ours, p);
+  struct sx_link *l = d->list.next, *next;
+  for (; l != &d->list && parked_of(l)->due <= at; l = next) {
+    next = l->next;
+    if (styx_req_on_cancel(parked_of(l)->req, NULL, NULL)) {
+      sx_unlink(l);
+      sx_list_push(ours, l);
     }
   }
   d->armed = false;
-  if (p != &d->list)
-    arm(d, p->due);
+  if (l != &d->list)
+    arm(d, parked_of(l)->due);
 }
 
 void styx_filter_tick(styx_filter *f) {
   struct sx_delay *d = &f->delay;
-  struct sx_parked ours, *p;
+  struct sx_link ours, *l;
   uint64_t rings;
   if (styx_filter_fd(f) < 0)
     return;
-  ours.prev = ours.next = &ours;
+  sx_list_init(&ours);
   pthread_mutex_lock(&d->lock);
   (void)!read(d->timer, &rings, sizeof rings); /* nothing there: it was early, and will ring */
   take_due(d, &ours);
   pthread_mutex_unlock(&d->lock);
-  while ((p = ours.next) != &ours) {
+  while ((l = sx_list_pop(&ours))) {
+    struct sx_parked *p = parked_of(l);
     styx_req *req = p->req;
-    take_out(p);
     sx_free(&f->alloc, p, sizeof *p);
     styx_reply_pass(req, &f->inner);
   }
@@ -222,7 +211,7 @@ static styx_answer any(styx_req *req, enum styx_op op) {
 
 static styx_err start(struct styx_filter *f) {
   struct sx_delay *d = &f->delay;
-  d->list.prev = d->list.next = &d->list;
+  sx_list_init(&d->list);
   d->timer = -1;
   if (d->how == SX_PARK && !d->ever) {
     d->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

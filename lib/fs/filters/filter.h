@@ -5,6 +5,8 @@
 #ifndef FS_FILTERS_FILTER_H
 #define FS_FILTERS_FILTER_H
 
+#include "base/list.h"
+
 #include <pthread.h>
 #include <styx/filter.h>
 
@@ -37,7 +39,7 @@ extern const struct sx_filter_kind sx_filter_delay, sx_filter_error, sx_filter_l
 struct sx_parked {
   struct styx_filter *filter;
   styx_req *req;
-  struct sx_parked *prev, *next; /* lock; next NULL: in no list */
+  struct sx_link link; /* lock */
   uint64_t due;
   bool cancelled; /* before it was in the list: lock */
 };
@@ -48,10 +50,10 @@ struct sx_delay {
   uint64_t ns; /* 0: for ever */
   bool ever;
   enum sx_how how;
-  int timer;             /* -1: none */
-  pthread_mutex_t lock;  /* guards all below, and sx_blocked */
-  struct sx_parked list; /* its head */
-  bool armed;            /* the timer is set, for the first that is due or earlier */
+  int timer;            /* -1: none */
+  pthread_mutex_t lock; /* guards all below, and sx_blocked */
+  struct sx_link list;  /* of sx_parked */
+  bool armed;           /* the timer is set, for the first that is due or earlier */
 };
 
 struct sx_failure {
