@@ -28,7 +28,8 @@ static struct sx_conn *take_memory(struct sx_shard *h) {
     return NULL;
   pthread_mutex_init(&c->c_lock, NULL);
   c->c_shard = h;
-  struct sx_link *lists[] = {&c->c_waiting, &c->c_blocking, &c->c_must, &c->c_chores};
+  struct sx_link *lists[] = {&c->c_supply[SX_NOWAIT].s_waiting, &c->c_supply[SX_WORKER].s_waiting, &c->c_blocking,
+                             &c->c_must, &c->c_chores};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     sx_list_init(lists[i]);
   return c;

@@ -15,6 +15,11 @@ void sx_park_sleep(struct sx_park *p, uint32_t ticket, const struct sx_system *s
   sx_park_leave(p);
 }
 
+uint32_t sx_park_sleepers(const struct sx_park *p) {
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with: sx_park_announce */
+  return atomic_load_explicit(&p->k_sleepers, memory_order_relaxed);
+}
+
 bool sx_park_wake(struct sx_park *p, int n, const struct sx_system *sys) {
   atomic_thread_fence(memory_order_seq_cst); /* pairs with: sx_park_announce */
   if (atomic_load_explicit(&p->k_sleepers, memory_order_relaxed) == 0)

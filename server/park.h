@@ -23,6 +23,8 @@ uint32_t sx_park_announce(struct sx_park *p);
 void sx_park_leave(struct sx_park *p);
 /* Returns when woken, or by accident: the caller looks again. Leaves too. */
 void sx_park_sleep(struct sx_park *p, uint32_t ticket, const struct sx_system *sys);
+/* How many sleep or are about to; whoever is not among them will look for work that was published before. */
+uint32_t sx_park_sleepers(const struct sx_park *p);
 /* At most n sleepers. True if any sleeps, as far as it can be seen: then a system call was made. */
 bool sx_park_wake(struct sx_park *p, int n, const struct sx_system *sys);
 

@@ -66,3 +66,9 @@ bool sx_queue_empty(const struct sx_queue *q) {
   size_t head = atomic_load_explicit(&q->q_head, memory_order_relaxed);
   return atomic_load_explicit(&q->q_tail, memory_order_relaxed) == head;
 }
+
+size_t sx_queue_length(const struct sx_queue *q) {
+  const size_t head = atomic_load_explicit(&q->q_head, memory_order_relaxed);
+  const size_t tail = atomic_load_explicit(&q->q_tail, memory_order_relaxed);
+  return (ptrdiff_t)(tail - head) > 0 ? tail - head : 0;
+}

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* True if the reply thread is wanted: for errors and Rflushes that need no worker, or for the session's end. */
+/* True if there is something to send: for errors and Rflushes that need no worker, or for the session's end. */
 static bool feed(struct sx_conn *c, size_t len, uint64_t now, struct sx_found *found, uint64_t *deadline) {
   styx_session_feed(c->c_session, c->c_shard->h_buffer, len, now);
   *found = sx_dispatch(c);
@@ -40,7 +40,7 @@ static void receive(struct sx_conn *c) {
   sx_found_act(c, found);
   sx_due(h, deadline);
   if (kick)
-    sx_kick(c);
+    sx_published(c);
 }
 
 /* Is c to be received from? If so it is counted: meanwhile its descriptor may not be closed, and the number given to another.
@@ -56,7 +56,7 @@ static bool reads(struct sx_conn *c, uint32_t events) {
     sx_conn_leave(c, SX_N_CLOSED_PEER, STYX_LOG_DEBUG, "closed by the peer");
   pthread_mutex_unlock(&c->c_lock);
   if (gone)
-    sx_kick(c);
+    sx_published(c);
   return yes;
 }
 
@@ -121,11 +121,21 @@ static void ready(struct sx_shard *h, const struct epoll_event *e) {
   }
 }
 
-/* One round: everything that is ready is read before the next wait. */
-void sx_read_step(struct sx_shard *h) {
+void sx_read_ready(struct sx_shard *h, uint64_t timeout) {
   struct epoll_event events[SX_EVENTS];
   const struct sx_system *sys = h->h_server->v_sys;
-  int n = sys->poll(sys->arg, h->h_read_poller, events, SX_EVENTS, accept_timeout(h));
+  int n = sys->poll(sys->arg, h->h_read_poller, events, SX_EVENTS, timeout);
   for (int i = 0; i < n; i++)
     ready(h, &events[i]);
+}
+
+/* One round: everything that is ready is read before anything is run, and before the next wait. */
+void sx_read_step(struct sx_shard *h) {
+  uint64_t timeout = accept_timeout(h);
+  if (h->h_server->v_config.no_lending) {
+    sx_read_ready(h, timeout);
+    return;
+  }
+  sx_read_ready(h, sx_queue_empty(&h->h_server->v_queue[SX_NOWAIT]) ? timeout : 0);
+  sx_lend_read(h);
 }

@@ -1,5 +1,5 @@
 /* reply.c: the reply thread: takes connections whose token was taken for it, retires their answers, runs what must not wait
- * for a worker, sends; and looks after time. */
+ * for a worker, sends; and looks after time. Whoever lends itself (lend.c) retires with the same function. */
 #include "server/pipeline.h"
 
 #include <errno.h>
@@ -26,23 +26,28 @@ static void take_chores(struct sx_conn *c, struct sx_link *chores) {
 }
 
 /* Cancel callbacks, releases, and close and forget that do not block: with no lock held. */
-static void run_chores(struct sx_conn *c, struct sx_link *chores) {
+static void run_chores(struct styx_server *v, struct sx_link *chores) {
+  struct sx_lender *d = sx_lender_here(v);
   struct sx_link *l;
   while ((l = sx_list_pop(chores))) {
-    sx_count(&c->c_shard->h_server->v_stats, SX_N_CHORE_RUNS, 1);
-    styx_work_run(SX_OF(styx_work, w_link, l));
+    styx_work *w = SX_OF(styx_work, w_link, l);
+    sx_count(&v->v_stats, SX_N_CHORE_RUNS, 1);
+    sx_lend_note(d, w);
+    styx_work_run(w);
+    sx_lend_note(d, NULL);
   }
 }
 
-/* Everything published so far becomes replies; true while the session lives. */
-static bool retire(struct sx_conn *c, struct sx_link *chores) {
+bool sx_retire(struct sx_conn *c, bool token) {
   const struct sx_system *sys = c->c_shard->h_server->v_sys;
   struct sx_found found = {0};
+  struct sx_link chores;
   uint64_t deadline = UINT64_MAX;
+  sx_count(&c->c_shard->h_server->v_stats, SX_N_RETIRES, 1);
   pthread_mutex_lock(&c->c_lock);
   styx_session *s = c->c_session;
   if (s) {
-    if (c->c_leaving && !c->c_hungup) {
+    if (token && c->c_leaving && !c->c_hungup) { /* it drops bytes that the token's holder may be sending */
       c->c_hungup = true;
       styx_session_hangup(s);
     }
@@ -52,10 +57,11 @@ static bool retire(struct sx_conn *c, struct sx_link *chores) {
     sx_interest(c);
     deadline = styx_session_deadline(s);
   }
-  take_chores(c, chores);
+  take_chores(c, &chores);
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);
   sx_due(c->c_shard, deadline);
+  run_chores(c->c_shard->h_server, &chores);
   return s != NULL;
 }
 
@@ -100,11 +106,9 @@ static void settle(struct sx_conn *c) {
 /* Holds the token. What was published while we worked has made it DIRTY: then it is looked at again, behind the others. A
  * connection that is over has no session; its memory is still good. */
 static void serve(struct sx_conn *c) {
-  struct sx_link chores;
-  sx_count(&c->c_shard->h_server->v_stats, SX_N_RETIRES, 1);
-  if (retire(c, &chores)) {
-    run_chores(c, &chores);
-    sx_send(c);
+  if (sx_retire(c, true)) {
+    if (!c->c_full && sx_send(c) == SX_FULL)
+      sx_block(c);
     settle(c);
   }
   if (!sx_token_release(c))
@@ -153,12 +157,18 @@ static void poll_sockets(struct sx_shard *h, uint64_t timeout) {
   const struct sx_system *sys = h->h_server->v_sys;
   int n = sys->poll(sys->arg, h->h_send_poller, events, SX_EVENTS, timeout);
   for (int i = 0; i < n; i++) {
-    struct sx_conn *c = events[i].data.ptr;
-    if (c) {
-      c->c_full = false; /* only this thread ever holds the token */
-      sx_kick(c);
-    } else {
+    const enum sx_kind *kind = events[i].data.ptr;
+    if (!kind) {
       sys->quiet(sys->arg, h->h_send_bell);
+    } else if (*kind == SX_ALARM) {
+      sys->quiet(sys->arg, h->h_alarm);
+      sx_watch_step(h);
+    } else if (*kind == SX_READS) {
+      sx_read_ready(h, 0);
+    } else {
+      struct sx_conn *c = events[i].data.ptr;
+      c->c_full = false; /* it is armed, so the token is ours, or BLOCKED */
+      sx_kick(c);
     }
   }
 }
@@ -192,4 +202,5 @@ void sx_reply_step(struct sx_shard *h) {
   uint64_t due = atomic_load_explicit(&h->h_due, memory_order_relaxed);
   if (due != UINT64_MAX && sys->clock(sys->arg) >= due)
     tick_all(h, sys->clock(sys->arg));
+  sx_role_return(h);
 }

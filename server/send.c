@@ -6,8 +6,7 @@
 
 /* ---- the token: at most one thread retires and sends for a connection ---- */
 
-/* Hand c to the reply thread; the token has just been taken for it. */
-static void list(struct sx_conn *c) {
+void sx_list(struct sx_conn *c) {
   sx_list_again(c);
   const struct sx_system *sys = c->c_shard->h_server->v_sys;
   if (atomic_load_explicit(&c->c_shard->h_asleep, memory_order_seq_cst) &&
@@ -26,17 +25,29 @@ void sx_list_again(struct sx_conn *c) {
   while (!atomic_compare_exchange_weak_explicit(&h->h_replies, &first, c, memory_order_seq_cst, memory_order_relaxed));
 }
 
-void sx_kick(struct sx_conn *c) {
+/* Who has the token, or now gets it, will look at c again; what it was before. */
+static uint32_t mark(struct sx_conn *c) {
   uint32_t token = atomic_load_explicit(&c->c_token, memory_order_relaxed);
   for (;;) {
     uint32_t next = token == SX_IDLE || token == SX_BLOCKED ? SX_WRITING : SX_DIRTY;
     /* DIRTY to DIRTY is exchanged too, not merely looked at: what we have published comes before what the holder sees when
      * it releases. pairs with: sx_token_release */
     if (atomic_compare_exchange_weak_explicit(&c->c_token, &token, next, memory_order_acq_rel, memory_order_relaxed))
-      break;
+      return token;
   }
+}
+
+void sx_kick(struct sx_conn *c) {
+  uint32_t token = mark(c);
   if (token == SX_IDLE || token == SX_BLOCKED)
-    list(c);
+    sx_list(c);
+}
+
+bool sx_token_take(struct sx_conn *c) {
+  uint32_t token = mark(c);
+  if (token == SX_BLOCKED) /* only the reply thread leaves it */
+    sx_list(c);
+  return token == SX_IDLE;
 }
 
 bool sx_token_release(struct sx_conn *c) {
@@ -64,7 +75,7 @@ static int arm(struct sx_conn *c) {
 static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len) {
   styx_span spans[SX_SPANS];
   pthread_mutex_lock(&c->c_lock);
-  size_t n = c->c_leaving ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
+  size_t n = c->c_leaving || !c->c_session ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
   pthread_mutex_unlock(&c->c_lock);
   *len = 0;
   for (size_t i = 0; i < n; i++) {
@@ -74,7 +85,8 @@ static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len)
   return n;
 }
 
-static void sent(struct sx_conn *c, size_t len, size_t given) {
+/* True if there is more. */
+static bool sent(struct sx_conn *c, size_t len, size_t given) {
   struct styx_server *v = c->c_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   sx_count(&v->v_stats, SX_N_SENT_BYTES, len);
@@ -84,8 +96,10 @@ static void sent(struct sx_conn *c, size_t len, size_t given) {
   styx_session_sent(c->c_session, len, sys->clock(sys->arg));
   struct sx_found found = sx_dispatch(c);
   sx_interest(c);
+  bool more = !c->c_leaving && styx_session_pending_bytes(c->c_session) > 0;
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);
+  return more;
 }
 
 static void failed(struct sx_conn *c, int err) {
@@ -95,23 +109,29 @@ static void failed(struct sx_conn *c, int err) {
 }
 
 /* At most one round, so that connections take turns. */
-void sx_send(struct sx_conn *c) {
+enum sx_sent sx_send(struct sx_conn *c) {
   struct styx_server *v = c->c_shard->h_server;
   struct iovec iov[SX_SPANS];
-  for (size_t round = 0, n, len; round < SX_ROUND_BYTES && !c->c_full && (n = gather(c, iov, &len)) > 0;) {
+  for (size_t round = 0, n, len; round < SX_ROUND_BYTES;) {
+    if ((n = gather(c, iov, &len)) == 0)
+      return SX_ALL;
     ssize_t got = v->v_sys->send(v->v_sys->arg, c->c_fd, iov, n);
     sx_count(&v->v_stats, SX_N_SEND_CALLS, 1);
-    if (got >= 0) {
-      sent(c, (size_t)got, len);
-      round += (size_t)got;
-    } else if (got == -EAGAIN) {
-      sx_count(&v->v_stats, SX_N_BLOCKED, 1);
-      c->c_full = true;
-      int err = arm(c);
-      if (err) /* nobody would tell us when it takes more */
-        failed(c, err);
-    } else if (got != -EINTR) {
+    if (got == -EAGAIN)
+      return SX_FULL;
+    if (got < 0 && got != -EINTR)
       failed(c, (int)-got);
-    }
+    if (got >= 0 && !sent(c, (size_t)got, len))
+      return SX_ALL;
+    round += got > 0 ? (size_t)got : 0;
   }
+  return SX_MORE;
+}
+
+void sx_block(struct sx_conn *c) {
+  sx_count(&c->c_shard->h_server->v_stats, SX_N_BLOCKED, 1);
+  c->c_full = true;
+  int err = arm(c);
+  if (err) /* nobody would tell us when it takes more */
+    failed(c, err);
 }

@@ -19,7 +19,7 @@ static void say(const struct styx_server *v, styx_level level, const char *what,
 
 /* ---- hooks of the sessions; arg is the connection ---- */
 
-static void hook_wake(void *arg) { sx_kick(arg); }
+static void hook_wake(void *arg) { sx_published(arg); }
 
 static void hook_log(void *arg, styx_level level, const char *what, const char *detail) {
   sx_log_conn(arg, level, what, detail);
@@ -77,15 +77,21 @@ static styx_err shard_init(struct sx_shard *h, struct styx_server *v) {
   pthread_mutex_init(&h->h_lock, NULL);
   atomic_init(&h->h_due, UINT64_MAX);
   h->h_buffer = sx_alloc(&v->v_alloc, SX_RECV_SIZE);
-  int *fds[] = {&h->h_read_poller, &h->h_send_poller, &h->h_read_bell, &h->h_send_bell};
-  for (size_t i = 0; i < 4; i++)
-    *fds[i] = i < 2 ? sys->poller(sys->arg) : sys->bell(sys->arg);
-  for (size_t i = 0; i < 4; i++)
+  h->h_alarm_kind = SX_ALARM;
+  h->h_reads_kind = SX_READS;
+  h->h_lender.d_shard = h;
+  h->h_lender.d_reads = true;
+  int *fds[] = {&h->h_read_poller, &h->h_send_poller, &h->h_read_bell, &h->h_send_bell, &h->h_alarm};
+  for (size_t i = 0; i < 5; i++)
+    *fds[i] = i < 2 ? sys->poller(sys->arg) : i < 4 ? sys->bell(sys->arg) : sys->timer(sys->arg);
+  for (size_t i = 0; i < 5; i++)
     if (*fds[i] < 0)
       return -*fds[i];
   int err = -sys->watch(sys->arg, h->h_read_poller, EPOLL_CTL_ADD, h->h_read_bell, EPOLLIN, NULL);
   if (!err)
     err = -sys->watch(sys->arg, h->h_send_poller, EPOLL_CTL_ADD, h->h_send_bell, EPOLLIN, NULL);
+  if (!err)
+    err = -sys->watch(sys->arg, h->h_send_poller, EPOLL_CTL_ADD, h->h_alarm, EPOLLIN, &h->h_alarm_kind);
   return err ? err : h->h_buffer ? STYX_OK : ENOMEM;
 }
 
@@ -93,8 +99,8 @@ static void shard_fini(struct sx_shard *h) {
   struct styx_server *v = h->h_server;
   if (!v)
     return; /* never made */
-  const int fds[] = {h->h_read_poller, h->h_send_poller, h->h_read_bell, h->h_send_bell};
-  for (size_t i = 0; i < 4; i++)
+  const int fds[] = {h->h_read_poller, h->h_send_poller, h->h_read_bell, h->h_send_bell, h->h_alarm};
+  for (size_t i = 0; i < 5; i++)
     if (fds[i] >= 0)
       v->v_sys->close(v->v_sys->arg, fds[i]);
   for (struct sx_conn *c = h->h_free, *next; c; c = next) {
@@ -120,8 +126,15 @@ static styx_err init(struct styx_server *v) {
   gone_init(v);
   v->v_shards = sx_zalloc(&v->v_alloc, c->readers * sizeof *v->v_shards);
   v->v_workers = sx_zalloc(&v->v_alloc, c->workers * sizeof *v->v_workers);
-  bool ok = v->v_shards && v->v_workers;
-  ok &= sx_queue_init(&v->v_queue, c->connections * c->run_quota, &v->v_alloc);
+  v->v_lenders = sx_zalloc(&v->v_alloc, c->workers * sizeof *v->v_lenders);
+  bool ok = v->v_shards && v->v_workers && v->v_lenders;
+  for (unsigned i = 0; ok && i < c->workers; i++)
+    v->v_lenders[i].d_shard = v->v_shards;
+  for (int i = 0; i < SX_QUEUES; i++)
+    ok &= sx_queue_init(&v->v_queue[i], c->connections * c->run_quota, &v->v_alloc);
+  atomic_init(&v->v_cost[SX_NOWAIT], 1000); /* until it is known */
+  atomic_init(&v->v_cost[SX_WORKER], 20000);
+  v->v_cpus = cpus();
   sx_serial_init(&v->v_serial);
   ok &= sx_spares_init(&v->v_spares, c->spare, &v->v_alloc);
   ok &= sx_stats_init(&v->v_stats, c->workers + 2 * c->readers + c->spare, &v->v_alloc);
@@ -176,8 +189,9 @@ void styx_server_free(styx_server *v) {
     v->v_sys->close(v->v_sys->arg, l->l_fd);
     sx_free(&alloc, l, sizeof *l);
   }
-  if (v->v_queue.q_cells)
-    sx_queue_fini(&v->v_queue);
+  for (int i = 0; i < SX_QUEUES; i++)
+    if (v->v_queue[i].q_cells)
+      sx_queue_fini(&v->v_queue[i]);
   sx_spares_fini(&v->v_spares, &alloc);
   sx_serial_fini(&v->v_serial);
   sx_stats_fini(&v->v_stats, &alloc);
@@ -185,6 +199,7 @@ void styx_server_free(styx_server *v) {
   pthread_cond_destroy(&v->v_gone);
   sx_free(&alloc, v->v_shards, v->v_config.readers * sizeof *v->v_shards);
   sx_free(&alloc, v->v_workers, v->v_config.workers * sizeof *v->v_workers);
+  sx_free(&alloc, v->v_lenders, v->v_config.workers * sizeof *v->v_lenders);
   sx_free(&alloc, v, sizeof *v);
 }
 
@@ -218,8 +233,13 @@ styx_err styx_server_adopt(styx_server *v, int fd, const char *peer) {
 static void *reader_main(void *shard) {
   struct sx_shard *h = shard;
   sx_stats_join(&h->h_server->v_stats);
+  if (!h->h_server->v_config.no_lending)
+    sx_lend_join(&h->h_lender);
+  sx_interrupt_join(h->h_server->v_config.interrupt_signal);
   while (!atomic_load_explicit(&h->h_server->v_stop, memory_order_acquire))
     sx_read_step(h);
+  sx_lend_leave(h->h_server);
+  sx_interrupt_leave();
   return NULL;
 }
 
@@ -263,6 +283,9 @@ static void stop_threads(struct styx_server *v) {
     struct sx_shard *h = &v->v_shards[i];
     sys->ring(sys->arg, h->h_read_bell);
     sys->ring(sys->arg, h->h_send_bell);
+    atomic_store_explicit(&h->h_role, SX_ROLE_READING,
+                          memory_order_seq_cst); /* a reader that waits for it is to end too */
+    sys->wake(sys->arg, &h->h_role, 1);
     if (h->h_started > 0)
       pthread_join(h->h_reader, NULL);
     if (h->h_started > 1)

@@ -110,10 +110,11 @@ struct gauges {
 };
 
 static struct gauges read_gauges(struct styx_server *v) {
-  struct gauges g = {.workers = v->v_nworkers, .queue_capacity = v->v_queue.q_mask + 1};
-  size_t head = atomic_load_explicit(&v->v_queue.q_head, memory_order_relaxed);
-  size_t tail = atomic_load_explicit(&v->v_queue.q_tail, memory_order_relaxed);
-  g.queue_length = (ptrdiff_t)(tail - head) > 0 ? tail - head : 0;
+  struct gauges g = {.workers = v->v_nworkers};
+  for (int i = 0; i < SX_QUEUES; i++) {
+    g.queue_capacity += v->v_queue[i].q_mask + 1;
+    g.queue_length += sx_queue_length(&v->v_queue[i]);
+  }
   g.connections = atomic_load_explicit(&v->v_nconns, memory_order_relaxed);
   g.workers_asleep = atomic_load_explicit(&v->v_park.k_sleepers, memory_order_relaxed);
   pthread_mutex_lock(&v->v_spares.p_lock);

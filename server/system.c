@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +73,19 @@ static void linux_quiet(void *arg, int bell) {
   eventfd_read(bell, &count);
 }
 
+static int linux_timer(void *arg) {
+  (void)arg;
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+static void linux_alarm(void *arg, int timer, uint64_t ns) {
+  (void)arg;
+  enum { SECOND = 1000000000 };
+  const struct itimerspec in = {.it_value = {(time_t)(ns / SECOND), (long)(ns % SECOND)}};
+  timerfd_settime(timer, 0, &in, NULL);
+}
+
 static void linux_wait(void *arg, _Atomic uint32_t *word, uint32_t value) {
   (void)arg;
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
@@ -89,6 +103,12 @@ static uint64_t linux_clock(void *arg) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void **linux_slot(void *arg) {
+  static _Thread_local void *slot;
+  (void)arg;
+  return &slot;
+}
+
 const struct sx_system sx_linux = {.recv = linux_recv,
                                    .send = linux_send,
                                    .shut = linux_shut,
@@ -99,6 +119,9 @@ const struct sx_system sx_linux = {.recv = linux_recv,
                                    .bell = linux_bell,
                                    .ring = linux_ring,
                                    .quiet = linux_quiet,
+                                   .timer = linux_timer,
+                                   .alarm = linux_alarm,
                                    .wait = linux_wait,
                                    .wake = linux_wake,
-                                   .clock = linux_clock};
+                                   .clock = linux_clock,
+                                   .slot = linux_slot};

@@ -23,12 +23,15 @@ struct sx_system {
   int (*bell)(void *arg); /* a descriptor that ring makes readable and quiet makes silent */
   void (*ring)(void *arg, int bell);
   void (*quiet)(void *arg, int bell);
+  int (*timer)(void *arg); /* a bell that rings by itself, once, so long after alarm */
+  void (*alarm)(void *arg, int timer, uint64_t ns);
 
   /* Sleep while *word is value; wake n who do. */
   void (*wait)(void *arg, _Atomic uint32_t *word, uint32_t value);
   void (*wake)(void *arg, _Atomic uint32_t *word, int n);
 
   uint64_t (*clock)(void *arg); /* monotonic, ns */
+  void **(*slot)(void *arg);    /* a pointer of the calling thread's own; NULL at first */
   void *arg;
 };
 

@@ -18,47 +18,56 @@ static bool is_chore(const styx_work_info *info) {
          info->fs->ops->serial == STYX_PARALLEL;
 }
 
-static enum sx_lane lane_of(const styx_work_info *info) {
+static enum sx_lane lane_of(const struct styx_server *v, const styx_work_info *info) {
   if (is_chore(info))
     return SX_CHORE;
-  if (!promises(info->fs->ops->blocking, info->op))
-    return SX_WORKER;
-  return info->must_run ? SX_SPARE_MUST : SX_SPARE;
+  if (promises(info->fs->ops->blocking, info->op))
+    return info->must_run ? SX_SPARE_MUST : SX_SPARE;
+  return promises(info->fs->ops->nowait, info->op) && !v->v_config.no_lending ? SX_NOWAIT : SX_WORKER;
 }
 
 static void line_up_work(struct sx_conn *c, styx_work *w, struct sx_found *found) {
-  struct sx_link *lists[] = {[SX_CHORE] = &c->c_chores,
-                             [SX_WORKER] = &c->c_waiting,
-                             [SX_SPARE] = &c->c_blocking,
-                             [SX_SPARE_MUST] = &c->c_must};
+  struct sx_link *lists[SX_LANES] = {[SX_NOWAIT] = &c->c_supply[SX_NOWAIT].s_waiting,
+                                     [SX_WORKER] = &c->c_supply[SX_WORKER].s_waiting,
+                                     [SX_SPARE] = &c->c_blocking,
+                                     [SX_SPARE_MUST] = &c->c_must,
+                                     [SX_CHORE] = &c->c_chores};
   sx_list_push(lists[w->w_lane], &w->w_link);
   found->chores |= w->w_lane == SX_CHORE;
   found->blocking |= w->w_lane == SX_SPARE;
   found->must |= w->w_lane == SX_SPARE_MUST;
 }
 
-/* Fill the worker queue up to the quota. A popper lowers c_queued, then looks at c_backlog; here c_backlog is set, then
- * c_queued is looked at again: one of the two sees the other. */
-static int refill(struct sx_conn *c) {
+/* Fill the queue up to the quota. A popper lowers s_queued, then looks at s_backlog; here s_backlog is set, then s_queued
+ * looked at: one of them sees the other. */
+static int refill(struct sx_conn *c, enum sx_lane queue) {
   struct styx_server *v = c->c_shard->h_server;
+  struct sx_supply *s = &c->c_supply[queue];
   int pushed = 0;
   for (;;) {
-    while (!sx_list_empty(&c->c_waiting) &&
-           atomic_load_explicit(&c->c_queued, memory_order_seq_cst) < v->v_config.run_quota) {
-      styx_work *w = SX_OF(styx_work, w_link, sx_list_pop(&c->c_waiting));
-      atomic_fetch_add_explicit(&c->c_queued, 1, memory_order_seq_cst);
-      /* The queue holds run_quota for every connection. So if it is full a worker has been stopped in the middle of a pop
+    while (!sx_list_empty(&s->s_waiting) &&
+           atomic_load_explicit(&s->s_queued, memory_order_seq_cst) < v->v_config.run_quota) {
+      styx_work *w = SX_OF(styx_work, w_link, sx_list_pop(&s->s_waiting));
+      atomic_fetch_add_explicit(&s->s_queued, 1, memory_order_seq_cst);
+      /* The queue holds run_quota for every connection. So if it is full a thread has been stopped in the middle of a pop
        * while the others went all around the ring; it has no lock of ours and goes on. */
-      while (!sx_queue_push(&v->v_queue, w))
+      while (!sx_queue_push(&v->v_queue[queue], w))
         sched_yield();
       pushed++;
     }
-    bool backlog = !sx_list_empty(&c->c_waiting);
-    atomic_store_explicit(&c->c_backlog, backlog, memory_order_seq_cst);
+    bool backlog = !sx_list_empty(&s->s_waiting);
+    if (backlog != atomic_load_explicit(&s->s_backlog, memory_order_relaxed)) /* written under c_lock only */
+      atomic_store_explicit(&s->s_backlog, backlog, memory_order_seq_cst);
     sx_count(&v->v_stats, SX_N_QUOTA_FULL, backlog);
-    if (!backlog || atomic_load_explicit(&c->c_queued, memory_order_seq_cst) >= v->v_config.run_quota)
+    if (!backlog || atomic_load_explicit(&s->s_queued, memory_order_seq_cst) >= v->v_config.run_quota)
       return pushed;
   }
+}
+
+static void refill_all(struct sx_conn *c, struct sx_found *found) {
+  for (int i = 0; i < SX_QUEUES; i++)
+    if (!sx_list_empty(&c->c_supply[i].s_waiting))
+      found->pushed[i] = refill(c, (enum sx_lane)i);
 }
 
 struct sx_found sx_dispatch(struct sx_conn *c) {
@@ -66,14 +75,16 @@ struct sx_found sx_dispatch(struct sx_conn *c) {
   styx_work *w;
   while ((w = styx_session_next(c->c_session))) {
     styx_work_info info = styx_work_about(w);
-    w->w_lane = (int)lane_of(&info);
+    w->w_lane = (int)lane_of(c->c_shard->h_server, &info);
     w->w_key = w->w_lane == SX_CHORE ? 0 : sx_serial_key(c, &info);
+    w->w_op = info.op;
+    w->w_ops = info.op < 0 ? NULL : info.fs->ops;
     /* Whoever uses the connection after the session may be over: the work is counted until it has been run. */
     if (w->w_lane != SX_CHORE)
       atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
     line_up_work(c, w, &found);
   }
-  found.pushed = refill(c);
+  refill_all(c, &found);
   return found;
 }
 
@@ -82,62 +93,108 @@ void sx_dispatch_again(styx_work *w) {
   struct sx_found found = {0};
   pthread_mutex_lock(&c->c_lock);
   line_up_work(c, w, &found);
-  found.pushed = refill(c);
+  refill_all(c, &found);
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);
 }
 
-/* ---- workers ---- */
+/* ---- who is woken for what is in the queues ---- */
 
-static void wake(struct styx_server *v, int pushed) {
+enum { WORTH = 60000 }; /* ns of work for which one more thread is woken: a wake-up takes 20,000, of two CPUs */
+
+/* How many more threads the work in a queue is worth. */
+static size_t worth(struct styx_server *v, enum sx_lane queue) {
+  return sx_queue_length(&v->v_queue[queue]) * atomic_load_explicit(&v->v_cost[queue], memory_order_relaxed) / WORTH;
+}
+
+/* Somebody who is awake will look at the queue before he sleeps, or the watch does. */
+static size_t helpers(struct styx_server *v, enum sx_lane queue) {
+  const struct sx_lender *here = sx_lender_here(v);
+  const size_t sleepers = sx_park_sleepers(&v->v_park), awake = v->v_config.workers - sleepers;
+  if (queue == SX_NOWAIT && awake + 1 >= v->v_cpus) /* it takes CPU and nothing else */
+    return here ? 0 : awake == 0;
+  const bool somebody = here && (queue == SX_NOWAIT || !here->d_reads);
+  const size_t n = worth(v, queue);
+  return n == 0 && !somebody && awake == 0 ? 1 : n;
+}
+
+void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed) {
   if (pushed == 0)
     return;
   sx_count(&v->v_stats, SX_N_QUEUED, (uint64_t)pushed);
-  if (sx_park_wake(&v->v_park, pushed, v->v_sys))
+  int n = pushed;
+  if (!v->v_config.no_lending) {
+    const size_t most = helpers(v, queue);
+    n = most < (size_t)pushed ? (int)most : pushed;
+    if (n < pushed)
+      sx_watch(v->v_shards);
+  }
+  if (n > 0 && sx_park_wake(&v->v_park, n, v->v_sys))
     sx_count(&v->v_stats, SX_N_WAKES, 1);
 }
 
-bool sx_work_step(struct styx_server *v) {
-  styx_work *w = sx_queue_pop(&v->v_queue);
+/* ---- workers ---- */
+
+bool sx_work_step(struct styx_server *v, enum sx_lane queue) {
+  styx_work *w = sx_queue_pop(&v->v_queue[queue]);
   if (!w)
     return false;
   struct sx_conn *c = styx_work_arg(w);
+  struct sx_supply *s = &c->c_supply[queue];
+  struct sx_lender *d = sx_lender_here(v);
   int pushed = 0;
-  atomic_fetch_sub_explicit(&c->c_queued, 1, memory_order_seq_cst); /* pairs with: refill */
-  if (atomic_load_explicit(&c->c_backlog, memory_order_seq_cst)) {
+  /* pairs with: refill. Not before half of it has run, so that the lock is not taken for each. */
+  if (atomic_fetch_sub_explicit(&s->s_queued, 1, memory_order_seq_cst) - 1 <= v->v_config.run_quota / 2 &&
+      atomic_load_explicit(&s->s_backlog, memory_order_seq_cst)) {
     pthread_mutex_lock(&c->c_lock);
-    pushed = refill(c);
+    pushed = refill(c, queue);
     pthread_mutex_unlock(&c->c_lock);
   }
-  wake(v, pushed);
-  sx_count(&v->v_stats, SX_N_WORKER_RUNS, 1);
+  sx_work_wake(v, queue, pushed);
+  sx_count(&v->v_stats, d && d->d_reads ? SX_N_READER_RUNS : SX_N_WORKER_RUNS, 1);
+  sx_lend_note(d, w);
   sx_run(&v->v_serial, w);
+  sx_lend_note(d, NULL);
   return true;
+}
+
+static bool work(struct styx_server *v, struct sx_lender *d) {
+  if (!d)
+    return sx_work_step(v, SX_WORKER);
+  return sx_lend_work(d);
+}
+
+static struct sx_lender *lender_new(struct styx_server *v) {
+  if (v->v_config.no_lending)
+    return NULL;
+  struct sx_lender *d = &v->v_lenders[atomic_fetch_add_explicit(&v->v_nlenders, 1, memory_order_relaxed)];
+  sx_lend_join(d);
+  return d;
 }
 
 void *sx_worker_main(void *server) {
   struct styx_server *v = server;
   sx_stats_join(&v->v_stats);
   sx_interrupt_join(v->v_config.interrupt_signal);
+  struct sx_lender *d = lender_new(v);
   for (;;) {
-    if (sx_work_step(v))
+    if (work(v, d))
       continue;
     uint32_t ticket = sx_park_announce(&v->v_park);
     if (atomic_load_explicit(&v->v_stop, memory_order_acquire)) {
       sx_park_leave(&v->v_park);
       break;
     }
-    if (sx_work_step(v)) {
-      sx_park_leave(&v->v_park);
-    } else if (!sx_queue_empty(&v->v_queue)) {
-      /* A cell is claimed and not yet filled. Whoever filled one behind it has woken us for that; if we slept, the one wake-up
-       * that is still to come would have to do for both. */
+    if (sx_queue_empty(&v->v_queue[SX_NOWAIT]) && sx_queue_empty(&v->v_queue[SX_WORKER])) {
+      sx_park_sleep(&v->v_park, ticket, v->v_sys);
+    } else {
+      /* A cell may be claimed and not yet filled. Whoever filled one behind it has woken us for that; if we slept, the one
+       * wake-up that is still to come would have to do for both. */
       sx_park_leave(&v->v_park);
       sched_yield();
-    } else {
-      sx_park_sleep(&v->v_park, ticket, v->v_sys);
     }
   }
+  sx_lend_leave(v);
   sx_interrupt_leave();
   return NULL;
 }
@@ -258,11 +315,12 @@ static void spares_offer(struct sx_spares *p, struct sx_conn *c, bool blocking, 
 
 void sx_found_act(struct sx_conn *c, struct sx_found found) {
   struct styx_server *v = c->c_shard->h_server;
-  wake(v, found.pushed);
+  for (int i = 0; i < SX_QUEUES; i++)
+    sx_work_wake(v, (enum sx_lane)i, found.pushed[i]);
   if (found.blocking || found.must)
     spares_offer(&v->v_spares, c, found.blocking, found.must);
   if (found.chores)
-    sx_kick(c);
+    sx_published(c);
 }
 
 /* The first one at once: later a thread may not be had, and then nobody would come to what blocks. */

@@ -13,6 +13,17 @@ styx_str styx_req_user(const styx_req *req) { return req->r_user->u_name; }
 
 styx_str styx_req_aname(const styx_req *req) { return req->r_user->u_aname; }
 
+/* ---- the operations' names ---- */
+
+#define NAME(slot) [STYX_OP_##slot] = #slot
+static const char *const op_names[STYX_NOPS] = {
+    NAME(attach),  NAME(walk),    NAME(open),      NAME(create),     NAME(read),   NAME(write),  NAME(readdir),
+    NAME(getattr), NAME(setattr), NAME(remove),    NAME(fsync),      NAME(close),  NAME(forget), NAME(mkdir),
+    NAME(symlink), NAME(mknod),   NAME(readlink),  NAME(link),       NAME(rename), NAME(unlink), NAME(statfs),
+    NAME(lock),    NAME(getlock), NAME(xattrwalk), NAME(xattrcreate)};
+
+const char *styx_op_name(enum styx_op op) { return (unsigned)op < STYX_NOPS ? op_names[op] : NULL; }
+
 /* ---- one caller for each operation: its arguments, and its answer when the slot is empty ---- */
 
 #define CALL(slot, absent, ...)                                                                                        \

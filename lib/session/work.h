@@ -12,9 +12,10 @@ struct styx_work {
   struct sx_link w_link; /* in s_work or s_cancels until styx_session_next; then the runner's */
   enum sx_work_kind w_kind;
   void *w_arg; /* the session's hook_arg */
-  /* The runner's own (server/work.c): where it waits, and what it must not run beside; 0: anything. */
-  int w_lane;
+  /* The runner's own (server/work.c): where it waits, what it must not run beside (0: anything), and for its log what it is. */
+  int w_lane, w_op;
   uint64_t w_key;
+  const struct styx_fs_ops *w_ops;
 };
 
 #endif

@@ -96,12 +96,23 @@ static bool help(struct sim *w) {
   return w->npending && stage_helpers_rest() && stage_give(ANSWER, NULL);
 }
 
+/* Until nothing can run any more, and nobody has set an alarm. */
+static void rest(struct sim *w) {
+  enum { MANY = 100 };
+  tasks_run(w, false);
+  for (int i = 0; net_alarm(); i++) {
+    if (i == MANY)
+      sim_fail(w, "the watch goes on although nothing moves");
+    tasks_run(w, false);
+  }
+  rest_check(w);
+}
+
 /* Everything that can happen without the clients' sending happens; then all must be answered and nothing left over. */
 static void settle(struct sim *w) {
-  do {
-    tasks_run(w, false);
-    rest_check(w);
-  } while (help(w));
+  do
+    rest(w);
+  while (help(w));
   for (int i = 0; i < w->nconn; i++) {
     struct conn *c = &w->conns[i];
     if (!stage.socks[i])
@@ -148,8 +159,7 @@ static bool jump(struct sim *w) {
 /* The server ends as soon as nothing is held; time passes only while something is. */
 static void finish(struct sim *w) {
   for (;;) {
-    tasks_run(w, false);
-    rest_check(w);
+    rest(w);
     if (stage.over)
       return;
     if ((stage_held() || unread(w)) && sim_chance(w, 40) && jump(w))
@@ -216,7 +226,8 @@ static void configure(struct sim *w) {
   if ((w->small_held = sim_chance(w, 20)))
     w->limits.held = 2000 + sim_roll(w, 4000);
   sim_fs_init(w);
-  w->ops.nowait = (STYX_OP(close) | STYX_OP(forget)) & sim_roll(w, UINT32_MAX);
+  w->ops.nowait =
+      sim_chance(w, 30) ? 0 : sim_roll(w, UINT32_MAX); /* and those that are block all the same, sometimes */
   w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX) & ~w->ops.nowait;
   w->ops.serial = sim_chance(w, 60) ? STYX_PARALLEL : (styx_serial)sim_roll(w, STYX_SERIAL_FS + 1);
   sim_fs_export(w);
@@ -229,6 +240,7 @@ static void configure(struct sim *w) {
                                       .allocator = &alloc,
                                       .workers = 1 + sim_roll(w, 4),
                                       .readers = 1 + sim_roll(w, 2),
+                                      .no_lending = sim_chance(w, 30),
                                       .spare = 1 + sim_roll(w, 3),
                                       .run_quota = 1 + sim_roll(w, 4),
                                       .connections = stage.small_house ? 1 + sim_roll(w, 2) : 16,
@@ -267,7 +279,7 @@ static void play(struct sim *w) {
   int stop_at = sim_chance(w, 50) ? (int)sim_roll(w, (uint32_t)steps) : -1;
   tasks_run(w, false);
   for (int i = 0; i < steps && stage.started && !stage.over; i++) {
-    if (tasks_run(w, true))
+    if (tasks_run(w, true) && !net_alarm())
       rest_check(w);
     act(w);
     if (i == stop_at)

@@ -32,6 +32,7 @@ struct task {
   bool woken, may_err; /* may_err: it may wake up for no reason */
   bool must;           /* what it runs and is held in must run */
   int locks;
+  void *slot;
   unsigned weight; /* of being chosen */
 };
 
@@ -70,6 +71,7 @@ struct sock {
 extern const struct sx_system stages_system;
 void net_reset(struct sim *w);
 struct sock *sock_new(struct conn *c, size_t cap);
+bool net_alarm(void);         /* to the next moment for which an alarm is set; false: none is */
 bool net_all_closed(int *fd); /* every descriptor that was ever made, save sockets never adopted */
 
 /* ---- stages_life.c ---- */

@@ -8,7 +8,7 @@
 
 enum { NFILE = 2048, NSOCK = 128, NPOLLER = 4, NWATCH = 64, FIRST = 100 };
 
-enum kind { SOCK, POLLER, BELL };
+enum kind { SOCK, POLLER, BELL, TIMER };
 
 struct watch {
   int fd; /* 0: none */
@@ -26,6 +26,7 @@ static struct file {
   enum kind kind;
   bool open, rung, adopted;
   int index;
+  uint64_t due; /* of a timer; 0: it is not set */
 } files[NFILE];
 static struct sock socks[NSOCK];
 static struct poller pollers[NPOLLER];
@@ -90,12 +91,18 @@ static uint32_t sock_events(const struct sock *k) {
   return e;
 }
 
+static bool something_ready(const void *on);
+
 static uint32_t events_of(const struct watch *watch) {
   if (!watch->fd || !watch->armed || !files[watch->fd - FIRST].open)
     return 0;
   const struct file *f = &files[watch->fd - FIRST];
   if (f->kind == BELL)
     return f->rung ? watch->events & EPOLLIN : 0;
+  if (f->kind == TIMER)
+    return f->due && f->due <= world->now ? watch->events & EPOLLIN : 0;
+  if (f->kind == POLLER)
+    return something_ready(&pollers[f->index]) ? watch->events & EPOLLIN : 0;
   return sock_events(&socks[f->index]) & (watch->events | EPOLLHUP | EPOLLERR);
 }
 
@@ -217,7 +224,7 @@ static ssize_t net_recv(void *arg, int fd, void *buf, size_t len) {
   return (ssize_t)n;
 }
 
-/* The token is the right to do this, and only the reply thread ever has it. */
+/* The token is the right to do this. */
 static void check_token(const struct sock *k) {
   uint32_t token = k->conn ? atomic_load(&k->conn->c_token) : (uint32_t)SX_IDLE;
   if (token != SX_WRITING && token != SX_DIRTY)
@@ -302,7 +309,38 @@ static void net_ring(void *arg, int bell) {
 static void net_quiet(void *arg, int bell) {
   (void)arg;
   task_yield();
-  file_of(bell, BELL, "quieting")->rung = false;
+  struct file *f = &files[bell - FIRST];
+  if (f->kind == TIMER && f->due <= world->now)
+    f->due = 0;
+  else if (f->kind != TIMER)
+    file_of(bell, BELL, "quieting")->rung = false;
+}
+
+static int net_timer(void *arg) {
+  (void)arg;
+  return file_new(TIMER, 0);
+}
+
+static void net_set_alarm(void *arg, int timer, uint64_t ns) {
+  (void)arg;
+  task_yield();
+  file_of(timer, TIMER, "setting")->due = world->now + ns;
+}
+
+bool net_alarm(void) {
+  uint64_t first = UINT64_MAX;
+  for (int i = 0; i < nfiles; i++)
+    if (files[i].kind == TIMER && files[i].open && files[i].due > world->now && files[i].due < first)
+      first = files[i].due;
+  if (first == UINT64_MAX)
+    return false;
+  world->now = first;
+  return true;
+}
+
+static void **net_slot(void *arg) {
+  (void)arg;
+  return &task_me->slot;
 }
 
 static void net_wait(void *arg, _Atomic uint32_t *word, uint32_t value) {
@@ -334,6 +372,9 @@ const struct sx_system stages_system = {.recv = net_recv,
                                         .bell = net_bell,
                                         .ring = net_ring,
                                         .quiet = net_quiet,
+                                        .timer = net_timer,
+                                        .alarm = net_set_alarm,
                                         .wait = net_wait,
                                         .wake = net_wake,
-                                        .clock = net_clock};
+                                        .clock = net_clock,
+                                        .slot = net_slot};

@@ -39,11 +39,14 @@ static const char *sending_rests(struct sx_conn *c, const struct sock *k) {
 }
 
 static const char *workers_rest(struct sx_conn *c, const struct styx_server *v) {
-  uint32_t queued = atomic_load(&c->c_queued);
-  if (queued && tasks_on(&v->v_park.k_ticket))
-    return "a worker sleeps although the queue has work";
-  if (!sx_list_empty(&c->c_waiting) && queued < v->v_config.run_quota)
-    return "work waits although the quota allows it";
+  for (int i = 0; i < SX_QUEUES; i++) {
+    const struct sx_supply *s = &c->c_supply[i];
+    uint32_t queued = atomic_load(&s->s_queued);
+    if (queued && tasks_on(&v->v_park.k_ticket))
+      return "a worker sleeps although a queue has work";
+    if (!sx_list_empty(&s->s_waiting) && queued <= v->v_config.run_quota / 2)
+      return "work waits although the quota allows it";
+  }
   return NULL;
 }
 
@@ -93,6 +96,23 @@ styx_session *rest_session(const struct conn *c) {
   return k && k->conn && !k->closed ? k->conn->c_session : NULL;
 }
 
+/* Whoever sleeps owes nothing, and somebody reads. */
+static const char *lenders_rest(const struct styx_server *v) {
+  if (atomic_load(&v->v_stop)) /* its threads have ended */
+    return NULL;
+  for (unsigned i = 0; i < v->v_config.readers; i++) {
+    const struct sx_shard *h = &v->v_shards[i];
+    uint32_t role = atomic_load(&h->h_role);
+    if (role == SX_ROLE_RETURNING)
+      return "a reader waits for its role";
+    if (role == SX_ROLE_RUNNING)
+      return "nobody reads";
+    if (atomic_load(&h->h_watching))
+      return "the watch goes on although nothing moves";
+  }
+  return NULL;
+}
+
 /* All of what the client has sent is read and it has read all replies: then the flush law says what may still wait. */
 static void client_rests(struct sim *w, struct conn *c) {
   const struct sock *k = stage.socks[c->index];
@@ -115,6 +135,9 @@ void rest_check(struct sim *w) {
     sim_fail(w, "at rest: %s", why);
   if (!stage.started || stage.over)
     return;
+  why = stage.server ? lenders_rest(stage.server) : NULL;
+  if (why)
+    sim_fail(w, "at rest: %s", why);
   each(w, conn_rests);
   for (int i = 0; i < w->nconn; i++)
     client_rests(w, &w->conns[i]);

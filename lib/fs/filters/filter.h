@@ -86,7 +86,6 @@ bool sx_filter_hits(const struct styx_filter *f, const styx_req *req, enum styx_
 
 /* Read spec, which f->path views then. STYX_EBADARG, and what is wrong in why. */
 styx_err sx_filter_read(struct styx_filter *f, const char *spec, char *why, size_t cap);
-const char *sx_filter_op_name(enum styx_op op);
 
 /* Setters that several kinds have. */
 const char *sx_filter_set_ops(struct styx_filter *f, styx_str value);

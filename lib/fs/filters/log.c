@@ -4,7 +4,7 @@
 static styx_answer any(styx_req *req, enum styx_op op) {
   const struct styx_filter *f = styx_req_ctx(req);
   if (f->config.log && sx_filter_hits(f, req, op))
-    f->config.log(f->config.arg, sx_filter_op_name(op), styx_req_path(req), styx_req_user(req));
+    f->config.log(f->config.arg, styx_op_name(op), styx_req_path(req), styx_req_user(req));
   return styx_pass(req, &f->inner);
 }
 

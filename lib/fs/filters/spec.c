@@ -9,15 +9,6 @@ static const struct sx_filter_kind *const kinds[] = {&sx_filter_delay, &sx_filte
                                                      &sx_filter_readonly};
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
-#define NAME(slot) [STYX_OP_##slot] = #slot
-static const char *const op_names[STYX_NOPS] = {
-    NAME(attach),  NAME(walk),    NAME(open),      NAME(create),     NAME(read),   NAME(write),  NAME(readdir),
-    NAME(getattr), NAME(setattr), NAME(remove),    NAME(fsync),      NAME(close),  NAME(forget), NAME(mkdir),
-    NAME(symlink), NAME(mknod),   NAME(readlink),  NAME(link),       NAME(rename), NAME(unlink), NAME(statfs),
-    NAME(lock),    NAME(getlock), NAME(xattrwalk), NAME(xattrcreate)};
-
-const char *sx_filter_op_name(enum styx_op op) { return op_names[op]; }
-
 /* ---- pieces of text ---- */
 
 /* Take from *rest what stands before the first c into *piece, and c; true if there was one, else it is all. */
@@ -65,7 +56,7 @@ static int shown(styx_str s) { return s.len < SHOWN ? (int)s.len : SHOWN; }
 
 static uint32_t op_bit(const struct styx_filter *f, styx_str name) {
   for (int op = 0; op < STYX_NOPS; op++)
-    if ((f->kind->ops >> op & 1) && styx_str_is(name, op_names[op]))
+    if ((f->kind->ops >> op & 1) && styx_str_is(name, styx_op_name(op)))
       return 1u << op;
   return 0;
 }

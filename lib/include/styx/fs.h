@@ -125,6 +125,8 @@ enum styx_op {
   STYX_NOPS
 };
 #define STYX_OP(slot) (1u << STYX_OP_##slot)
+/* "read"; NULL for what is none. */
+STYX_API const char *styx_op_name(enum styx_op op);
 
 /* What may run at the same time. The embedder's threads keep it; with one thread everything is serial. */
 typedef enum styx_serial {

@@ -57,6 +57,7 @@ typedef struct styx_server_config {
   const styx_allocator *allocator; /* NULL: malloc; copied */
   unsigned workers;                /* 0: twice the CPUs, at least 4 */
   unsigned readers;                /* shards; 0: 1 */
+  bool no_lending;                 /* each stage only in its own threads: slower, and never needed */
   unsigned spare;                  /* most spare workers, at least 2; all but the first start when needed; 0: 64 */
   unsigned run_quota;              /* requests of one connection that may stand in the worker queue; 0: 32 */
   size_t connections;              /* one more is closed at once; 0: 4096 */

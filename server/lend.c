@@ -1,0 +1,204 @@
+/* lend.c: a thread that has run a handler also retires the answer and sends the reply, if nobody else is doing so; the reader
+ * runs handlers that do not block. To wake the thread whose stage that is would cost more than to do it (performance: 20 us
+ * against 1). An answer is only published by the handler's reply call; everything here happens when the handler has returned,
+ * at the top of the thread's stack. Until then the connection is in d_owed, where the watch finds it if that takes long. */
+#include "server/pipeline.h"
+
+enum {
+  LINGER = 30000, /* ns: so long a reply may wait for others to be sent with it */
+  BUDGET = 60000, /* ns: so long the reader runs handlers before it sends, as far as it can tell beforehand */
+  MOST = 256,     /* and so many */
+  PASSES = 16,    /* what one answer makes possible is run before the sending, and what that makes possible, … */
+  ROUNDS = 4      /* of sending to one connection, while it has more */
+};
+
+/* ---- whose thread this is ---- */
+
+static void **slot(const struct styx_server *v) { return v->v_sys->slot(v->v_sys->arg); }
+
+void sx_lend_join(struct sx_lender *d) { *slot(d->d_shard->h_server) = d; }
+
+void sx_lend_leave(struct styx_server *v) { *slot(v) = NULL; }
+
+/* A handler of one server may answer a request of another. */
+struct sx_lender *sx_lender_here(const struct styx_server *v) {
+  struct sx_lender *d = *slot(v);
+  return d && d->d_shard->h_server == v ? d : NULL;
+}
+
+void sx_lend_note(struct sx_lender *d, const styx_work *w) {
+  if (!d)
+    return;
+  if (w) {
+    atomic_store_explicit(&d->d_ops, w->w_ops, memory_order_relaxed);
+    atomic_store_explicit(&d->d_op, w->w_op, memory_order_relaxed);
+  }
+  uint32_t runs = atomic_load_explicit(&d->d_runs, memory_order_relaxed);
+  atomic_store_explicit(&d->d_runs, runs + 1, memory_order_seq_cst); /* pairs with: sx_watch_step */
+}
+
+/* ---- what is owed ---- */
+
+static uint32_t owed(const struct sx_lender *d) { return atomic_load_explicit(&d->d_nowed, memory_order_relaxed); }
+
+static struct sx_conn *owed_at(const struct sx_lender *d, uint32_t i) {
+  return atomic_load_explicit(&d->d_owed[i], memory_order_relaxed);
+}
+
+/* False: there is no room. */
+static bool owe(struct sx_lender *d, struct sx_conn *c) {
+  const uint32_t n = owed(d);
+  uint32_t i = 0;
+  while (i < n && owed_at(d, i) != c)
+    i++;
+  if (i == SX_OWED)
+    return false;
+  d->d_fresh[i] = true;
+  if (i == n) {
+    atomic_store_explicit(&d->d_owed[i], c, memory_order_relaxed);
+    atomic_store_explicit(&d->d_nowed, n + 1, memory_order_release); /* pairs with: look_after */
+  }
+  uint32_t times = atomic_load_explicit(&d->d_times, memory_order_relaxed);
+  atomic_store_explicit(&d->d_times, times + 1, memory_order_seq_cst); /* pairs with: sx_watch_step */
+  sx_watch(d->d_shard);
+  return true;
+}
+
+void sx_published(struct sx_conn *c) {
+  struct sx_lender *d = sx_lender_here(c->c_shard->h_server);
+  if (!d || !owe(d, c))
+    sx_kick(c);
+}
+
+/* True if there was something to retire. */
+static bool retire_owed(struct sx_lender *d) {
+  bool any = false;
+  for (uint32_t i = 0; i < owed(d); i++)
+    if (d->d_fresh[i]) {
+      d->d_fresh[i] = false;
+      any = true;
+      sx_retire(owed_at(d, i), false);
+    }
+  return any;
+}
+
+/* What is left of c when its replies are sent. */
+enum rest { NOTHING, BYTES, OTHERS };
+
+/* A session that is over or has ended, and shutting down, are the reply thread's. */
+static enum rest rest_of(struct sx_conn *c) {
+  pthread_mutex_lock(&c->c_lock);
+  const styx_session *s = c->c_session;
+  enum rest rest = NOTHING;
+  if (s && (c->c_leaving || styx_session_ended(s) ||
+            atomic_load_explicit(&c->c_shard->h_server->v_draining, memory_order_relaxed)))
+    rest = OTHERS;
+  else if (s && styx_session_pending_bytes(s) > 0)
+    rest = BYTES;
+  pthread_mutex_unlock(&c->c_lock);
+  return rest;
+}
+
+/* Let go of the token. Others have published meanwhile, or there is too much to send at once: then it is owed again. False: we
+ * have the token still. */
+static bool owe_again(struct sx_lender *d, struct sx_conn *c, enum rest rest) {
+  if (rest == NOTHING && sx_token_release(c))
+    return true;
+  if (!owe(d, c))
+    return false;
+  atomic_exchange_explicit(&c->c_token, SX_IDLE, memory_order_acq_rel); /* pairs with: mark in send.c */
+  return true;
+}
+
+/* Whoever has the token already sends; who finds the socket full gives the token to the reply thread. What others wrote is
+ * never run with the token. */
+static void send_for(struct sx_lender *d, struct sx_conn *c) {
+  if (!sx_token_take(c))
+    return;
+  sx_count(&c->c_shard->h_server->v_stats, SX_N_LENT_SENDS, 1);
+  enum rest rest = BYTES;
+  for (int i = 0; i < ROUNDS && rest == BYTES; i++)
+    rest = sx_send(c) == SX_FULL ? OTHERS : rest_of(c);
+  if (rest == OTHERS || !owe_again(d, c, rest))
+    sx_list(c);
+}
+
+/* Chores that are run here may add to the end. */
+static void send_owed(struct sx_lender *d) {
+  for (uint32_t i = 0; i < owed(d); i++) {
+    struct sx_conn *c = owed_at(d, i);
+    atomic_store_explicit(&d->d_owed[i], NULL, memory_order_relaxed); /* published again, it is owed again */
+    if (d->d_fresh[i])
+      sx_retire(c, false);
+    send_for(d, c);
+  }
+  atomic_store_explicit(&d->d_nowed, 0, memory_order_relaxed);
+  d->d_since = 0;
+}
+
+/* ---- running ---- */
+
+/* A moving mean that a single long wait does not carry away. */
+static void learn(struct styx_server *v, enum sx_lane queue, uint64_t took) {
+  const uint32_t mean = atomic_load_explicit(&v->v_cost[queue], memory_order_relaxed);
+  const uint64_t most = 4 * (uint64_t)mean + 1000;
+  const uint32_t sample = (uint32_t)(took < most ? took : most);
+  atomic_store_explicit(&v->v_cost[queue], mean - mean / 8 + sample / 8, memory_order_relaxed);
+}
+
+/* What is in the queue of work that does not block, as far as the budget goes. True: the queue is empty. */
+static bool run_nowait(struct styx_server *v) {
+  const struct sx_system *sys = v->v_sys;
+  const uint32_t cost = atomic_load_explicit(&v->v_cost[SX_NOWAIT], memory_order_relaxed) + 1;
+  const unsigned most = BUDGET / cost < 1 ? 1 : BUDGET / cost < MOST ? BUDGET / cost : MOST;
+  const uint64_t begun = sys->clock(sys->arg);
+  unsigned n = 0;
+  while (n < most && sx_work_step(v, SX_NOWAIT))
+    n++;
+  if (n > 0)
+    learn(v, SX_NOWAIT, (sys->clock(sys->arg) - begun) / n);
+  return n < most;
+}
+
+/* At the top of the stack: nothing is owed afterwards. */
+static void lend(struct sx_lender *d) {
+  struct styx_server *v = d->d_shard->h_server;
+  for (int i = 0; i < PASSES; i++)
+    if (!run_nowait(v) || !retire_owed(d))
+      break;
+  retire_owed(d);
+  send_owed(d);
+}
+
+void sx_lend_read(struct sx_shard *h) {
+  struct sx_lender *d = &h->h_lender;
+  if (sx_queue_empty(&h->h_server->v_queue[SX_NOWAIT]) && owed(d) == 0)
+    return;
+  atomic_store_explicit(&h->h_role, SX_ROLE_RUNNING,
+                        memory_order_seq_cst); /* release: what was read; pairs with: take_role */
+  sx_watch(h);
+  lend(d);
+  sx_role_resume(h);
+}
+
+bool sx_lend_work(struct sx_lender *d) {
+  struct styx_server *v = d->d_shard->h_server;
+  const struct sx_system *sys = v->v_sys;
+  const uint64_t begun = sys->clock(sys->arg);
+  const bool light = sx_work_step(v, SX_NOWAIT);
+  if (!light && !sx_work_step(v, SX_WORKER)) {
+    if (owed(d) == 0)
+      return false;
+    lend(d);
+    return true;
+  }
+  const uint64_t now = sys->clock(sys->arg);
+  learn(v, light ? SX_NOWAIT : SX_WORKER, now - begun);
+  if (owed(d) == 0)
+    return true;
+  if (d->d_since == 0)
+    d->d_since = begun;
+  if (now - d->d_since >= LINGER || owed(d) == SX_OWED)
+    lend(d);
+  return true;
+}

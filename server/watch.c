@@ -1,0 +1,144 @@
+/* watch.c: who looks after threads that lend themselves. A handler that does not return keeps what its thread owes from being
+ * sent, work in the queues from being run, and, if the thread is a reader, a shard from being read. So while there is any of
+ * that an alarm of the shard rings each millisecond, and the reply thread, which runs no handlers, looks. When nothing moves
+ * any more the alarm stays silent: an idle server does not tick. */
+#include "server/pipeline.h"
+
+#include <stdio.h>
+
+enum { TICK = 1000000 };
+
+void sx_watch(struct sx_shard *h) {
+  const struct sx_system *sys = h->h_server->v_sys;
+  /* seq_cst: what is to be watched was stored before; pairs with: sx_watch_step */
+  if (!atomic_load_explicit(&h->h_watching, memory_order_seq_cst) &&
+      !atomic_exchange_explicit(&h->h_watching, true, memory_order_seq_cst))
+    sys->alarm(sys->arg, h->h_alarm, TICK);
+}
+
+/* ---- the reader's role ---- */
+
+/* The reader is in a handler, and touches nothing that belongs to reading before it has asked for the role again. */
+static bool take_role(struct sx_shard *h) {
+  const struct sx_system *sys = h->h_server->v_sys;
+  uint32_t running = SX_ROLE_RUNNING;
+  /* acquire: what the reader has left; pairs with: sx_lend_read */
+  if (!atomic_compare_exchange_strong_explicit(&h->h_role, &running, SX_ROLE_TAKEN, memory_order_acq_rel,
+                                               memory_order_relaxed))
+    return true;
+  sx_count(&h->h_server->v_stats, SX_N_ROLES_TAKEN, 1);
+  /* If there is no memory for it nobody reads until the reader is back: it is tried again with every tick. */
+  if (sys->watch(sys->arg, h->h_send_poller, EPOLL_CTL_ADD, h->h_read_poller, EPOLLIN, &h->h_reads_kind)) {
+    uint32_t taken = SX_ROLE_TAKEN;
+    atomic_compare_exchange_strong_explicit(&h->h_role, &taken, SX_ROLE_RUNNING, memory_order_release,
+                                            memory_order_relaxed);
+    return false;
+  }
+  return true;
+}
+
+void sx_role_resume(struct sx_shard *h) {
+  const struct sx_system *sys = h->h_server->v_sys;
+  uint32_t role = SX_ROLE_RUNNING;
+  /* acquire: what the reply thread has read meanwhile; pairs with: sx_role_return */
+  if (atomic_compare_exchange_strong_explicit(&h->h_role, &role, SX_ROLE_READING, memory_order_acq_rel,
+                                              memory_order_acquire))
+    return;
+  atomic_store_explicit(&h->h_role, SX_ROLE_RETURNING, memory_order_release);
+  sys->ring(sys->arg, h->h_send_bell);
+  while (atomic_load_explicit(&h->h_role, memory_order_acquire) == SX_ROLE_RETURNING &&
+         !atomic_load_explicit(&h->h_server->v_stop, memory_order_acquire))
+    sys->wait(sys->arg, &h->h_role, SX_ROLE_RETURNING);
+}
+
+void sx_role_return(struct sx_shard *h) {
+  const struct sx_system *sys = h->h_server->v_sys;
+  if (atomic_load_explicit(&h->h_role, memory_order_acquire) != SX_ROLE_RETURNING)
+    return;
+  sys->watch(sys->arg, h->h_send_poller, EPOLL_CTL_DEL, h->h_read_poller, 0, NULL);
+  atomic_store_explicit(&h->h_role, SX_ROLE_READING, memory_order_release);
+  sys->wake(sys->arg, &h->h_role, 1);
+}
+
+/* ---- looking ---- */
+
+/* Not each time: it is the filesystem that has to be changed. */
+static void name(struct sx_lender *d) {
+  struct styx_server *v = d->d_shard->h_server;
+  const styx_fs_ops *ops = atomic_load_explicit(&d->d_ops, memory_order_relaxed);
+  const int op = atomic_load_explicit(&d->d_op, memory_order_relaxed);
+  sx_count(&v->v_stats, SX_N_STUCK, 1);
+  if (!ops || atomic_exchange_explicit(&v->v_named, ops, memory_order_relaxed) == ops || !v->v_config.log)
+    return;
+  char detail[128];
+  snprintf(detail, sizeof detail, "%s of %s", styx_op_name((enum styx_op)op), ops->name ? ops->name : "a filesystem");
+  v->v_config.log(v->v_config.arg, STYX_LOG_WARN, "", "an operation not declared blocking keeps others waiting",
+                  detail);
+}
+
+/* What a thread that is stuck in a handler would do next, others do. False: it is to be tried again. */
+static bool help(struct sx_lender *d, uint32_t n) {
+  name(d);
+  for (uint32_t i = 0; i < n; i++) {
+    struct sx_conn *c = atomic_load_explicit(&d->d_owed[i], memory_order_relaxed);
+    if (c) /* its memory stays good, even if it is another connection by now */
+      sx_kick(c);
+  }
+  return !d->d_reads || take_role(d->d_shard);
+}
+
+/* Stuck is who has not moved since the last tick. True while there may be something to look after. */
+static bool look_after(struct sx_lender *d) {
+  const uint32_t runs = atomic_load_explicit(&d->d_runs, memory_order_seq_cst);
+  const uint32_t times = atomic_load_explicit(&d->d_times, memory_order_seq_cst);
+  const uint32_t n = atomic_load_explicit(&d->d_nowed, memory_order_acquire); /* pairs with: owe */
+  if (runs != d->d_seen) {
+    d->d_seen = runs;
+    d->d_helped = false;
+    return true;
+  }
+  if (runs % 2 == 0) /* it runs nothing, or is about to */
+    return n > 0 || (d->d_reads && atomic_load_explicit(&d->d_shard->h_role, memory_order_seq_cst) == SX_ROLE_RUNNING);
+  if (d->d_helped && d->d_times_seen == times) /* if it comes to owe more, it asks to be watched again */
+    return false;
+  d->d_times_seen = times;
+  d->d_helped = (n == 0 && !d->d_reads) || help(d, n);
+  return true;
+}
+
+/* Those who are awake may all be stuck. What does not block the first reader can run; for the rest there may be workers that
+ * sleep, and if there are none, whoever comes back looks. */
+static bool look_after_queues(struct styx_server *v) {
+  const struct sx_shard *h = v->v_shards;
+  bool any = !sx_queue_empty(&v->v_queue[SX_NOWAIT]) &&
+             atomic_load_explicit(&h->h_role, memory_order_relaxed) == SX_ROLE_READING;
+  if (any)
+    v->v_sys->ring(v->v_sys->arg, h->h_read_bell);
+  for (int i = 0; i < SX_QUEUES; i++)
+    any |= !sx_queue_empty(&v->v_queue[i]) && sx_park_wake(&v->v_park, 1, v->v_sys);
+  sx_count(&v->v_stats, SX_N_WAKES, any);
+  return any;
+}
+
+static bool look(struct sx_shard *h) {
+  struct styx_server *v = h->h_server;
+  bool any = look_after(&h->h_lender);
+  if (h != v->v_shards)
+    return any;
+  for (unsigned i = 0; i < v->v_config.workers; i++)
+    any |= look_after(&v->v_lenders[i]);
+  return any | look_after_queues(v);
+}
+
+void sx_watch_step(struct sx_shard *h) {
+  const struct sx_system *sys = h->h_server->v_sys;
+  sx_count(&h->h_server->v_stats, SX_N_TICKS, 1);
+  bool any = look(h);
+  if (!any) {
+    atomic_store_explicit(&h->h_watching, false, memory_order_seq_cst); /* pairs with: sx_watch */
+    /* What has begun before anybody could see that is found here. */
+    any = look(h) && !atomic_exchange_explicit(&h->h_watching, true, memory_order_seq_cst);
+  }
+  if (any)
+    sys->alarm(sys->arg, h->h_alarm, TICK);
+}
