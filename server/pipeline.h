@@ -199,9 +199,12 @@ void sx_found_act(struct sx_conn *c, struct sx_found found);  /* no lock held */
 bool sx_work_step(struct styx_server *v, enum sx_lane queue); /* one piece; false: the queue is empty */
 void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed);
 void *sx_worker_main(void *server);
+
+/* spare.c */
 bool sx_spares_init(struct sx_spares *p, unsigned max, const styx_allocator *alloc);
 int sx_spares_start(struct sx_spares *p); /* pthread_create's error */
 void sx_spares_stop(struct sx_spares *p);
+void sx_spares_offer(struct sx_spares *p, struct sx_conn *c, bool blocking, bool must); /* c has such work */
 void sx_spares_fini(struct sx_spares *p, const styx_allocator *alloc);
 
 /* stats.c */

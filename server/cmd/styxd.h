@@ -45,7 +45,7 @@ struct styxd_options {
   const char *runas;      /* NULL: not given */
   const char *trace_file; /* NULL: none */
   int ready_fd;           /* -1: none */
-  bool no_auth, trace, inetd, help, version;
+  bool no_auth, trace, inetd, no_lending, help, version;
   bool once; /* nothing listens: the end of the last connection is ours */
 };
 

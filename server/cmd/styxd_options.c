@@ -21,6 +21,7 @@ enum {
   GRACE,
   INETD,
   READERS,
+  NO_LENDING,
   SPARE,
   RUN_QUOTA,
   MAX_CONNECTIONS,
@@ -45,6 +46,7 @@ static const struct option long_options[] = {
     {"workers", required_argument, NULL, 'w'},
     {"nwthreads", required_argument, NULL, 'w'}, /* diod's word */
     {"readers", required_argument, NULL, READERS},
+    {"no-lending", no_argument, NULL, NO_LENDING},
     {"spare", required_argument, NULL, SPARE},
     {"run-quota", required_argument, NULL, RUN_QUOTA},
     {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
@@ -301,6 +303,8 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return wrong_value("grace", optarg, styxd_parse_seconds(optarg, &o->grace));
   case INETD:
     return o->inetd = true;
+  case NO_LENDING:
+    return o->no_lending = true;
   case 'h':
     return o->help = true;
   case 'V':
@@ -367,6 +371,7 @@ void styxd_usage(void) {
         "      --inetd                  serve the connection on standard input, and end with it\n"
         "  -w, --workers N              threads that run requests (twice the processors, at least 4)\n"
         "      --readers N              threads that receive, each with one that sends (1)\n"
+        "      --no-lending             each thread only does its own stage: slower, for comparison\n"
         "      --spare N                most threads for requests that block; 2 or more (64)\n"
         "      --run-quota N            requests of one connection that may stand in the workers' queue (32)\n"
         "      --max-connections N      at once (4096)\n"

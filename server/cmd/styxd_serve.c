@@ -168,6 +168,7 @@ int styxd_serve(const struct styxd_job *job) {
                                      .limits = &o->limits,
                                      .workers = o->workers,
                                      .readers = o->readers,
+                                     .no_lending = o->no_lending,
                                      .spare = o->spare,
                                      .run_quota = o->run_quota,
                                      .connections = o->max_connections,

@@ -45,7 +45,9 @@ STYX_API styx_err styx_dial(const styx_addr *addr, int *fd);
  *
  * For each shard one thread reads and decodes, one retires and sends; a pool of workers, shared by all shards, runs what the
  * filesystems do, many requests at once; spare workers run operations that are declared blocking (server/README.md has the
- * picture). Unless a function says otherwise: call it from any thread, not from a handler; it does not block. */
+ * picture). Threads lend themselves: the reader runs operations that are declared nowait, and a thread that has run an
+ * operation sends the replies, once the handler has returned. An operation not declared blocking that keeps others waiting for
+ * some milliseconds is counted and named in the log; what it keeps is done by another thread meanwhile. Unless a function says otherwise: call it from any thread, not from a handler; it does not block. */
 
 typedef struct styx_server styx_server;
 
@@ -57,7 +59,7 @@ typedef struct styx_server_config {
   const styx_allocator *allocator; /* NULL: malloc; copied */
   unsigned workers;                /* 0: twice the CPUs, at least 4 */
   unsigned readers;                /* shards; 0: 1 */
-  bool no_lending;                 /* each stage only in its own threads: slower, and never needed */
+  bool no_lending;                 /* each thread does its own stage only: slower; for comparison */
   unsigned spare;                  /* most spare workers, at least 2; all but the first start when needed; 0: 64 */
   unsigned run_quota;              /* requests of one connection that may stand in the worker queue; 0: 32 */
   size_t connections;              /* one more is closed at once; 0: 4096 */
