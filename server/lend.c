@@ -34,7 +34,7 @@ void sx_lend_note(struct sx_lender *d, const styx_work *w) {
     atomic_store_explicit(&d->d_op, w->w_op, memory_order_relaxed);
   }
   uint32_t runs = atomic_load_explicit(&d->d_runs, memory_order_relaxed);
-  atomic_store_explicit(&d->d_runs, runs + 1, memory_order_seq_cst); /* pairs with: sx_watch_step */
+  atomic_store_explicit(&d->d_runs, runs + 1, memory_order_release);
 }
 
 /* ---- what is owed ---- */

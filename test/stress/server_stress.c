@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -76,6 +77,25 @@ static const styx_fs_ops serial_ops = {.size = sizeof serial_ops,
                                        .open = block_open,
                                        .read = serial_read};
 
+/* ---- a filesystem that says of its reads that they never block, and blocks ---- */
+
+static sem_t liar_entered, liar_may_go;
+
+static styx_answer liar_read(styx_req *r, void *node, void *handle, uint64_t offset, uint32_t count) {
+  (void)node, (void)handle, (void)offset, (void)count;
+  sem_post(&liar_entered);
+  while (sem_wait(&liar_may_go) != 0)
+    ;
+  return styx_reply_data(r, "late", 4);
+}
+
+static const styx_fs_ops liar_ops = {.size = sizeof liar_ops,
+                                     .name = "liar",
+                                     .nowait = STYX_OP(attach) | STYX_OP(open) | STYX_OP(read),
+                                     .attach = block_attach,
+                                     .open = block_open,
+                                     .read = liar_read};
+
 /* ---- a server with counted memory ---- */
 
 static atomic_long live;
@@ -96,12 +116,16 @@ static const styx_allocator counted = {counted_alloc, counted_free, NULL};
 
 struct world {
   styx_memfs *mem;
-  styx_export exports[3];
+  styx_export exports[4];
   styx_server *server;
 };
 
+static _Atomic bool liar_named;
+
 static void complain(void *arg, styx_level level, const char *peer, const char *what, const char *detail) {
   (void)arg;
+  if (strcmp(detail, "read of liar") == 0)
+    atomic_store(&liar_named, true);
   if (level <= STYX_LOG_ERROR)
     printf("# %s: %s %s\n", peer, what, detail);
 }
@@ -112,9 +136,10 @@ static void world_open(struct world *w, unsigned workers, unsigned readers) {
   w->exports[0] = (styx_export){.name = "mem", .fs = styx_memfs_fs(w->mem)};
   w->exports[1] = (styx_export){.name = "block", .fs = {&block_ops, NULL}};
   w->exports[2] = (styx_export){.name = "serial", .fs = {&serial_ops, NULL}};
+  w->exports[3] = (styx_export){.name = "liar", .fs = {&liar_ops, NULL}};
   styx_server_config config = {.size = sizeof config,
                                .exports = w->exports,
-                               .nexports = 3,
+                               .nexports = 4,
                                .allocator = &counted,
                                .workers = workers,
                                .readers = readers,
@@ -265,6 +290,47 @@ static void a_serial_filesystem_is_never_entered_twice(void) {
     close(c[i].fd);
   world_close(&w, UINT64_C(5000000000));
   check(most_inside == 1, "and it is never entered twice at a time");
+}
+
+/* ---- a reader that is kept by a handler ---- */
+
+static void find_number(void *arg, const styx_number *n) {
+  uint64_t *relieved = arg;
+  if (strcmp(n->name, "styx_readers_relieved_total") == 0)
+    *relieved = n->value;
+}
+
+static void others_are_read_while_a_handler_keeps_the_reader(void) {
+  enum { TIMES = 20 };
+  struct world w = {0};
+  struct client liar, other;
+  uint64_t relieved = 0;
+  sem_init(&liar_entered, 0, 0);
+  sem_init(&liar_may_go, 0, 0);
+  world_open(&w, 1, 1);
+  connect_to(&w, &liar);
+  connect_to(&w, &other);
+  must(hello(&liar, "liar") && hello(&other, "mem"), "attach");
+  must(rpc(&liar, (styx_msg){.type = STYX_Topen, .tag = 2, .fid = 0, .mode = STYX_OREAD}), "open");
+  bool served = true, answered = true;
+  for (uint32_t i = 0; i < TIMES; i++) {
+    answered &= put(&liar, t_read(1, 0));
+    sem_wait(&liar_entered);
+    answered &= put(&liar, (styx_msg){.type = STYX_Tflush, .tag = 2, .oldtag = 1});
+    served &= use(&other, i);
+    sem_post(&liar_may_go);
+    answered &= get(&liar) && liar.r.type == STYX_Rread && get(&liar) && liar.r.type == STYX_Rflush;
+    served &= use(&other, i);
+  }
+  styx_server_stats(w.server, find_number, &relieved);
+  printf("# the reader was relieved %u times\n", (unsigned)relieved);
+  check(served, "while a handler breaks its promise and keeps the reader, others are read and served");
+  check(answered, "and what it answers in the end is sent, before the Rflush");
+  check(relieved > 0, "the reader was relieved");
+  check(atomic_load(&liar_named), "the log names the operation");
+  close(liar.fd);
+  close(other.fd);
+  world_close(&w, UINT64_C(5000000000));
 }
 
 /* ---- waves of connections ---- */
@@ -437,6 +503,7 @@ int main(int argc, char **argv) {
   printf("# seed %llu: server_stress %llu plays it again\n", (unsigned long long)seed, (unsigned long long)seed);
   a_thousand_blocked_reads();
   a_serial_filesystem_is_never_entered_twice();
+  others_are_read_while_a_handler_keeps_the_reader();
   connections_come_and_go(WAVES);
   for (unsigned workers = 1; workers <= 8; workers *= 2)
     random_load(seed + workers, workers);
