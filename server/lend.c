@@ -147,13 +147,14 @@ static void learn(struct styx_server *v, enum sx_lane queue, uint64_t took) {
 }
 
 /* What is in the queue of work that does not block, as far as the budget goes. True: the queue is empty. */
-static bool run_nowait(struct styx_server *v) {
+static bool run_nowait(struct sx_lender *d) {
+  struct styx_server *v = d->d_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   const uint32_t cost = atomic_load_explicit(&v->v_cost[SX_NOWAIT], memory_order_relaxed) + 1;
   const unsigned most = BUDGET / cost < 1 ? 1 : BUDGET / cost < MOST ? BUDGET / cost : MOST;
   const uint64_t begun = sys->clock(sys->arg);
   unsigned n = 0;
-  while (n < most && sx_work_step(v, SX_NOWAIT))
+  while (n < most && sx_work_step(v, d, SX_NOWAIT))
     n++;
   if (n > 0)
     learn(v, SX_NOWAIT, (sys->clock(sys->arg) - begun) / n);
@@ -162,9 +163,8 @@ static bool run_nowait(struct styx_server *v) {
 
 /* At the top of the stack: nothing is owed afterwards. */
 static void lend(struct sx_lender *d) {
-  struct styx_server *v = d->d_shard->h_server;
   for (int i = 0; i < PASSES; i++)
-    if (!run_nowait(v) || !retire_owed(d))
+    if (!run_nowait(d) || !retire_owed(d))
       break;
   retire_owed(d);
   send_owed(d);
@@ -185,8 +185,8 @@ bool sx_lend_work(struct sx_lender *d) {
   struct styx_server *v = d->d_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   const uint64_t begun = sys->clock(sys->arg);
-  const bool light = sx_work_step(v, SX_NOWAIT);
-  if (!light && !sx_work_step(v, SX_WORKER)) {
+  const bool light = sx_work_step(v, d, SX_NOWAIT);
+  if (!light && !sx_work_step(v, d, SX_WORKER)) {
     if (owed(d) == 0)
       return false;
     lend(d);

@@ -38,6 +38,7 @@ enum sx_lane { SX_NOWAIT, SX_WORKER, SX_QUEUES, SX_SPARE = SX_QUEUES, SX_SPARE_M
 /* What a connection has for one of the queues. */
 struct sx_supply {
   struct sx_link s_waiting;  /* beyond the run quota: c_lock */
+  uint32_t s_nwaiting;       /* the same */
   _Atomic uint32_t s_queued; /* atomic: in the queue, from push to pop */
   _Atomic bool s_backlog;    /* atomic: s_waiting is not empty; set under c_lock */
 };
@@ -195,8 +196,9 @@ void sx_read_ready(struct sx_shard *h, uint64_t timeout); /* the role's holder: 
 /* work.c */
 void sx_dispatch_again(styx_work *w); /* no lock held: it was handed out and comes back; still counts its connection */
 struct sx_found sx_dispatch(struct sx_conn *c); /* c_lock held: sort everything that has become ready to run */
-void sx_found_act(struct sx_conn *c, struct sx_found found);  /* no lock held */
-bool sx_work_step(struct styx_server *v, enum sx_lane queue); /* one piece; false: the queue is empty */
+void sx_found_act(struct sx_conn *c, struct sx_found found); /* no lock held */
+/* One piece; false: the queue is empty. d is the calling thread, NULL if it does not lend itself. */
+bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue);
 void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed);
 void *sx_worker_main(void *server);
 

@@ -32,9 +32,29 @@ static void line_up_work(struct sx_conn *c, styx_work *w, struct sx_found *found
                                      [SX_SPARE_MUST] = &c->c_must,
                                      [SX_CHORE] = &c->c_chores};
   sx_list_push(lists[w->w_lane], &w->w_link);
+  if (w->w_lane < SX_QUEUES)
+    c->c_supply[w->w_lane].s_nwaiting++;
   found->chores |= w->w_lane == SX_CHORE;
   found->blocking |= w->w_lane == SX_SPARE;
   found->must |= w->w_lane == SX_SPARE_MUST;
+}
+
+/* As much as the quota allows; how much. */
+static uint32_t push_some(struct styx_server *v, struct sx_supply *s, enum sx_lane queue) {
+  const uint32_t queued = atomic_load_explicit(&s->s_queued, memory_order_seq_cst), quota = v->v_config.run_quota;
+  const uint32_t room = queued < quota ? quota - queued : 0, n = s->s_nwaiting < room ? s->s_nwaiting : room;
+  if (n == 0)
+    return 0;
+  s->s_nwaiting -= n;
+  atomic_fetch_add_explicit(&s->s_queued, n, memory_order_seq_cst);
+  for (uint32_t i = 0; i < n; i++) {
+    styx_work *w = SX_OF(styx_work, w_link, sx_list_pop(&s->s_waiting));
+    /* The queue holds run_quota for every connection. So if it is full a thread has been stopped in the middle of a pop
+     * while the others went all around the ring; it has no lock of ours and goes on. */
+    while (!sx_queue_push(&v->v_queue[queue], w))
+      sched_yield();
+  }
+  return n;
 }
 
 /* Fill the queue up to the quota. A popper lowers s_queued, then looks at s_backlog; here s_backlog is set, then s_queued
@@ -42,35 +62,27 @@ static void line_up_work(struct sx_conn *c, styx_work *w, struct sx_found *found
 static int refill(struct sx_conn *c, enum sx_lane queue) {
   struct styx_server *v = c->c_shard->h_server;
   struct sx_supply *s = &c->c_supply[queue];
-  int pushed = 0;
+  uint32_t pushed = 0;
   for (;;) {
-    while (!sx_list_empty(&s->s_waiting) &&
-           atomic_load_explicit(&s->s_queued, memory_order_seq_cst) < v->v_config.run_quota) {
-      styx_work *w = SX_OF(styx_work, w_link, sx_list_pop(&s->s_waiting));
-      atomic_fetch_add_explicit(&s->s_queued, 1, memory_order_seq_cst);
-      /* The queue holds run_quota for every connection. So if it is full a thread has been stopped in the middle of a pop
-       * while the others went all around the ring; it has no lock of ours and goes on. */
-      while (!sx_queue_push(&v->v_queue[queue], w))
-        sched_yield();
-      pushed++;
-    }
-    bool backlog = !sx_list_empty(&s->s_waiting);
+    pushed += push_some(v, s, queue);
+    const bool backlog = s->s_nwaiting > 0;
     if (backlog != atomic_load_explicit(&s->s_backlog, memory_order_relaxed)) /* written under c_lock only */
       atomic_store_explicit(&s->s_backlog, backlog, memory_order_seq_cst);
     sx_count(&v->v_stats, SX_N_QUOTA_FULL, backlog);
     if (!backlog || atomic_load_explicit(&s->s_queued, memory_order_seq_cst) >= v->v_config.run_quota)
-      return pushed;
+      return (int)pushed;
   }
 }
 
 static void refill_all(struct sx_conn *c, struct sx_found *found) {
   for (int i = 0; i < SX_QUEUES; i++)
-    if (!sx_list_empty(&c->c_supply[i].s_waiting))
+    if (c->c_supply[i].s_nwaiting > 0)
       found->pushed[i] = refill(c, (enum sx_lane)i);
 }
 
 struct sx_found sx_dispatch(struct sx_conn *c) {
   struct sx_found found = {0};
+  uint32_t counted = 0;
   styx_work *w;
   while ((w = styx_session_next(c->c_session))) {
     styx_work_info info = styx_work_about(w);
@@ -78,11 +90,12 @@ struct sx_found sx_dispatch(struct sx_conn *c) {
     w->w_key = w->w_lane == SX_CHORE ? 0 : sx_serial_key(c, &info);
     w->w_op = info.op;
     w->w_ops = info.op < 0 ? NULL : info.fs->ops;
-    /* Whoever uses the connection after the session may be over: the work is counted until it has been run. */
-    if (w->w_lane != SX_CHORE)
-      atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
+    counted += w->w_lane != SX_CHORE;
     line_up_work(c, w, &found);
   }
+  /* Whoever uses the connection after the session may be over: the work is counted until it has been run. */
+  if (counted)
+    atomic_fetch_add_explicit(&c->c_refs, counted, memory_order_relaxed);
   refill_all(c, &found);
   return found;
 }
@@ -144,13 +157,12 @@ void sx_found_act(struct sx_conn *c, struct sx_found found) {
 
 /* ---- workers ---- */
 
-bool sx_work_step(struct styx_server *v, enum sx_lane queue) {
+bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue) {
   styx_work *w = sx_queue_pop(&v->v_queue[queue]);
   if (!w)
     return false;
   struct sx_conn *c = styx_work_arg(w);
   struct sx_supply *s = &c->c_supply[queue];
-  struct sx_lender *d = sx_lender_here(v);
   int pushed = 0;
   /* pairs with: refill. Not before half of it has run, so that the lock is not taken for each. */
   if (atomic_fetch_sub_explicit(&s->s_queued, 1, memory_order_seq_cst) - 1 <= v->v_config.run_quota / 2 &&
@@ -168,9 +180,7 @@ bool sx_work_step(struct styx_server *v, enum sx_lane queue) {
 }
 
 static bool work(struct styx_server *v, struct sx_lender *d) {
-  if (!d)
-    return sx_work_step(v, SX_WORKER);
-  return sx_lend_work(d);
+  return d ? sx_lend_work(d) : sx_work_step(v, NULL, SX_WORKER);
 }
 
 static struct sx_lender *lender_new(struct styx_server *v) {
