@@ -32,6 +32,10 @@ function summarise(p, w, s, key,   r, n, v, x) {
 }
 function plain(p, w, s, key) { over = 0; summarise(p, w, s, key); return mid }
 function ratio(p, w, s, key) { over = 1; summarise(p, w, s, key); return mid }
+function best(p, w, s, key,   r, most) {
+  for (r = 1; r <= rounds; r++) if (data[p, w, s, r, key] > most) most = data[p, w, s, r, key]
+  return most
+}
 function spread() { return mid ? (high - low) / mid : 0 }
 function tried(p, w, s) { plain(p, w, s, "rate"); return count }
 
@@ -74,6 +78,7 @@ function unsteady(text,   i, s, w, any, all) {
 function cell(p, w, s, key,   text) {
   ratio(p, w, s, key)
   text = sprintf("%.2f ± %.0f %%", mid, 50 * spread())
+  if (mid && key == "rate") text = text sprintf(" (%.2f)", best(p, w, s, key) / best(p, w, base, key))
   return mid ? text : tried(p, w, s) ? "-" : "fails"
 }
 

@@ -76,11 +76,11 @@ static void progress(const struct bench_run *r, uint64_t now) {
 /* The window, seen from outside: what the server used between its two ends. */
 static bool watch_window(struct bench_run *r, struct bench_result *result) {
   const uint64_t second = 1000000000;
-  struct bench_usage self = {0}, self_end = {0};
   bool known = true;
   uint64_t end = atomic_load_explicit(&r->end, memory_order_relaxed);
   if (sleep_until(r, r->begin)) {
-    known = bench_usage_read(&result->before, r->options->pid) && bench_usage_read(&self, getpid());
+    known = bench_usage_read(&result->before, r->options->pid);
+    result->client_cpu_ns = bench_process_cpu();
     for (uint64_t at = r->begin + second; sleep_until(r, at < end ? at : end) && at < end; at += second)
       progress(r, at);
     progress(r, end);
@@ -88,8 +88,8 @@ static bool watch_window(struct bench_run *r, struct bench_result *result) {
   uint64_t now = bench_clock();
   if (now < end)
     atomic_store_explicit(&r->end, end = now, memory_order_relaxed);
-  known = bench_usage_read(&result->after, r->options->pid) && bench_usage_read(&self_end, getpid()) && known;
-  result->client_cpu_ns = self_end.cpu_ns - self.cpu_ns;
+  known = bench_usage_read(&result->after, r->options->pid) && known;
+  result->client_cpu_ns = bench_process_cpu() - result->client_cpu_ns;
   result->secs = end > r->begin ? (double)(end - r->begin) / 1e9 : 0;
   return known || complain("--pid", no_process);
 }

@@ -186,6 +186,7 @@ void *bench_load_main(void *thread);
 /* proc.c */
 bool bench_usage_read(struct bench_usage *u, int pid);
 uint64_t bench_thread_cpu(void);
+uint64_t bench_process_cpu(void);
 
 /* print.c */
 void bench_print(const struct bench_result *r);

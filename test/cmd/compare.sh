@@ -57,7 +57,7 @@ here "styxd ends" stop
 cd "$root"
 build=${bin%/bin}
 compare() { timeout 300 bench/compare -b "$build" -n 1 -s 0.05 "$@"; }
-row() { grep -qE "^\| $1 \|( [0-9.]+ ± [0-9]+ % \||  ?- \|){$2} [0-9]+ \|$" "$scratch/table" || { cat "$scratch/table"; return 1; }; }
+row() { grep -qE "^\| $1 \|( [0-9.]+ ± [0-9]+ %( \([0-9.]+\))? \||  ?- \|){$2} [0-9]+ \|$" "$scratch/table" || { cat "$scratch/table"; return 1; }; }
 table() { compare "$@" >"$scratch/table" 2>"$scratch/err" || { cat "$scratch/err"; return 1; }; }
 
 check "it runs" table -w 'stat.d1|mix*' -o 'memory|tmpfs' -x "again=$build" --json "$scratch/json" --svg "$scratch/svg"
