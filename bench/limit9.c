@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, SPANS = 1024, MAX_THREADS = 64, COPY = 1024 };
+enum { EVENTS = 256, SPANS = 1024, MAX_THREADS = 64, COPY = 2048 };
 
 /* What the socket has not taken: iov, whose bytes that lay in the thread's out are now in bytes. */
 struct kept {
@@ -277,7 +277,7 @@ static const char usage[] =
     "Answer 9P2000 and 9P2000.L from one file of 1 MiB in memory, as fast as this machine can.\n\n"
     "  -t, --threads N   each with its own connections and file (1)\n"
     "  -c, --copy BYTES  data of a read up to so much is copied behind its head, more is sent from the\n"
-    "                    file (1K)\n"
+    "                    file (2K)\n"
     "  -h, --help\n";
 
 static styx_addr parse(int argc, char **argv) {
