@@ -36,6 +36,8 @@ struct bench_op {
   uint8_t steps[BENCH_STEPS]; /* T-messages, each sent after the reply to the one before; none: connections are idle */
   bool at_once;               /* all steps are sent together */
   bool in_turn;               /* an operation is one of the steps, the next one another */
+  uint8_t
+      rare; /* it is the second of two once in so many times, which then is not in the histogram; 0: in equal parts */
   enum bench_amount amount;
   bool own_fid; /* the steps act on a fid of the slot, else on one file that the connection has walked to */
   bool opened;  /* that file is open */
@@ -106,7 +108,8 @@ struct bench_thread {
   unsigned nconns, next_conn;
   struct bench_conn **dirty;
   unsigned ndirty;
-  unsigned idle; /* slots without an operation */
+  unsigned idle;  /* slots without an operation */
+  uint64_t begun; /* operations */
   uint64_t now;
   uint64_t issued; /* open loop: operations begun */
   uint8_t *buffer;

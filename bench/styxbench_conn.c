@@ -58,14 +58,14 @@ void bench_conn_begin(struct bench_thread *t, struct bench_conn *c, uint64_t sta
   t->idle--;
   struct bench_slot *slot = &c->slots[i];
   const struct bench_op *op = t->run->op;
-  unsigned depth = t->run->options->depth;
   *slot = (struct bench_slot){.start = start        ? start
                                        : c->blocked ? t->now
                                                     : 0,
-                              .turn = slot->turn + depth,
+                              .turn = slot->turn + t->run->options->depth,
                               .busy = true};
   if (op->in_turn)
-    slot->step = (uint8_t)((slot->turn / depth + i) % op->nsteps);
+    slot->step = (uint8_t)(op->rare ? t->begun % op->rare == op->rare - 1u : t->begun % op->nsteps);
+  t->begun++;
   c->ready[c->nready++] = i;
 }
 

@@ -55,6 +55,15 @@ static const struct bench_op ops[] = {
      .opened = true,
      .writes = true,
      .about = "read4k, stat, read4k and write4k in turn"},
+    {.name = "rare-write",
+     .nsteps = 2,
+     .steps = {STYX_Tread, STYX_Twrite},
+     .in_turn = true,
+     .rare = 200,
+     .amount = BENCH_4K,
+     .opened = true,
+     .writes = true,
+     .about = "read4k, but one in 200 is a write4k, whose latency is not counted"},
     {.name = "idle", .about = "connect, attach and be silent: memory for each connection, with --pid"},
 };
 

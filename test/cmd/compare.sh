@@ -74,6 +74,7 @@ check "an option without its argument" cannot -w
 check "no such workload" cannot -w nothing
 check "no such reference" cannot -r nobody
 check "no such program" cannot -x other=/nonexistent/program
+check "a server that does not start" not compare -x other=false -w stat.d1 -o none
 check "two of one name" cannot -x "memory=$build"
 check "an address of nobody" cannot --addr /tmp/x
 check "rounds that are none" cannot -n 0
