@@ -129,14 +129,15 @@ function scaling(   i, s, w, part, one) {
 
 function quoted(text) { gsub(/["\\]/, "\\\\&", text); return "\"" text "\"" }
 
-function json(   p, i, s, r, k, w, first) {
+function json(   p, i, s, r, k, w, n, first) {
   printf "{\"machine\": %s, \"secs\": %s, \"reference\": %s, \"results\": [", quoted(machine), secs, quoted(names[base + 1])
   for (p = 1; p <= nplaces; p++) for (i = 1; i <= listed[places[p]]; i++) for (s = 0; s < nservers; s++) {
     w = list[places[p], i]
+    if (!tried(places[p], w, s)) continue
+    n = count
     ratio(places[p], w, s, "rate")
-    if (!count) continue
     printf "%s\n{\"place\": %s, \"workload\": %s, \"server\": %s, \"ratio\": %.4f, \"ratio_low\": %.4f, \"ratio_high\": %.4f, \"rounds\": %d",
-      first++ ? "," : "", quoted(places[p]), quoted(w), quoted(names[s + 1]), mid, low, high, count
+      first++ ? "," : "", quoted(places[p]), quoted(w), quoted(names[s + 1]), mid, low, high, n
     printf ", \"cpu_ratio\": %.4f", ratio(places[p], w, s, "server_cpu_us_per_request")
     printf ", \"per_cpu_ratio\": %.4f", ratio(places[p], w, s, "per_cpu")
     for (k = 1; k <= nkeys; k++) printf ", %s: %.4f", quoted(keys[k]), plain(places[p], w, s, keys[k])

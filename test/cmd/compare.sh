@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # limit9 answers as a 9P server must, the operations of styxbench run against it and styxd, and bench/compare prints what it
-# says it does. No time is judged.   compare.sh [BIN]
+# says it does; so does bench/loads. No time is judged.   compare.sh [BIN]
 set -euo pipefail
 bin=$(realpath "${1:-build/release/bin}")
 cd "$(dirname "$0")"
@@ -78,4 +78,27 @@ check "a server that does not start" not compare -x other=false -w stat.d1 -o no
 check "two of one name" cannot -x "memory=$build"
 check "an address of nobody" cannot --addr /tmp/x
 check "rounds that are none" cannot -n 0
+
+# ---- loads ----
+
+loads() { timeout 300 bench/loads -b "$build" -n 1 -s 0.05 -c 30 "$@"; }
+told() { loads -w "$1" >"$scratch/table" 2>"$scratch/err" || { cat "$scratch/err"; return 1; }; }
+rows() { [[ $(grep -cE "^\|( [^|]+ \|)+( [0-9.]*[ |]*\|)+$" "$scratch/table") == "$1" ]] || { cat "$scratch/table"; return 1; }; }
+check "switches" told switches
+check "in rows" rows 6
+check "open loop" told open
+check "in rows" rows 2
+check "handlers" told handlers
+check "in rows" rows 6
+check "blocking" told blocking
+check "in rows" rows 6
+check "a flood" told flood
+check "in rows" rows 3
+check "memory" told memory
+check "in rows" rows 8
+refuses() { local status=0; loads "$@" >/dev/null 2>"$scratch/err" || status=$?; [[ $status == 2 ]] && grep -q '^loads: ' "$scratch/err"; }
+check "no such load" refuses -w nothing
+check "seconds that are none" refuses -s soon
+check "connections that are none" refuses -c -1
+check "a word that is no option" refuses -n 1 flood
 checks_done
