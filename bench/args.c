@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 static struct { const char *begin, *open, *close; } voice;
 
@@ -36,6 +37,13 @@ unsigned bench_whole(const char *what, const char *text, double least, double mo
   if (n != floor(n))
     bench_refuse(what, text, "it must be a whole number");
   return (unsigned)n;
+}
+
+styx_dialect bench_dialect(const char *what, const char *text) {
+  for (int d = STYX_9P2000; d <= STYX_9P2000_L; d++)
+    if (strcasecmp(text, styx_dialect_version((styx_dialect)d)) == 0)
+      return (styx_dialect)d;
+  bench_refuse(what, text, "it must be 9P2000, 9P2000.u or 9P2000.L");
 }
 
 const char *bench_user(void) {

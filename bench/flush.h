@@ -319,7 +319,7 @@ void fl_choose(struct fl_conn *c, struct fl_slot *s); /* the slot is idle: send 
 
 /* flush_say.c: messages of the dialect */
 void fl_say(const struct fl_conn *c, const struct fl_slot *s, styx_msg *m, const uint8_t *data, char *name, size_t cap);
-void fl_say_attach(const struct fl_options *o, styx_msg *m, uint32_t fid);
+void fl_say_attach(styx_msg *m, uint32_t fid, const char *uname, const char *aname);
 void fl_say_stat(styx_dialect d, styx_msg *m, uint32_t fid);
 void fl_say_open(styx_dialect d, styx_msg *m, uint32_t fid, uint8_t mode, bool trunc);
 void fl_say_create(styx_dialect d, styx_msg *m, uint32_t fid, styx_str name, bool dir);

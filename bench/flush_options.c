@@ -31,13 +31,6 @@ static const char help[] =
     "  -h, --help\n\n"
     "Exits with 0: nothing found; 1: violations; 2: it could not run.\n";
 
-static styx_dialect dialect_of(const char *text) {
-  for (int d = STYX_9P2000; d <= STYX_9P2000_L; d++)
-    if (strcasecmp(text, styx_dialect_version((styx_dialect)d)) == 0)
-      return (styx_dialect)d;
-  bench_refuse("--dialect", text, "it must be 9P2000, 9P2000.u or 9P2000.L");
-}
-
 static uint64_t seed_of(const char *text) {
   char *end;
   uint64_t n = strtoull(text, &end, 0);
@@ -102,7 +95,7 @@ static void take_load(struct fl_options *o, int letter, const char *arg) {
 static void take(struct fl_options *o, int letter, const char *arg) {
   switch (letter) {
   case 'D':
-    o->dialect = dialect_of(arg);
+    o->dialect = bench_dialect("--dialect", arg);
     break;
   case 'u':
     o->uname = arg;

@@ -7,10 +7,10 @@
 
 enum { L_TRUNC = 01000, L_EXCL = 0200, L_CREAT = 0100 }; /* flags of Linux, as 9P2000.L has them on the wire */
 
-void fl_say_attach(const struct fl_options *o, styx_msg *m, uint32_t fid) {
+void fl_say_attach(styx_msg *m, uint32_t fid, const char *uname, const char *aname) {
   *m = (styx_msg){.type = STYX_Tattach, .fid = fid, .afid = STYX_NOFID, .n_uname = STYX_NOUID};
-  m->uname = styx_str_of(o->uname);
-  m->aname = styx_str_of(o->aname);
+  m->uname = styx_str_of(uname);
+  m->aname = styx_str_of(aname);
 }
 
 void fl_say_stat(styx_dialect d, styx_msg *m, uint32_t fid) {
@@ -77,7 +77,7 @@ void fl_say(const struct fl_conn *c, const struct fl_slot *s, styx_msg *m, const
   *m = (styx_msg){.fid = s->fid, .offset = a->offset, .count = a->count, .data = data};
   switch ((enum fl_op)a->op) {
   case FL_ATTACH:
-    fl_say_attach(o, m, s->fid);
+    fl_say_attach(m, s->fid, o->uname, o->aname);
     break;
   case FL_OPEN:
     fl_say_open(o->dialect, m, s->fid, a->mode, a->trunc);

@@ -45,7 +45,7 @@ static void send_next(struct fl_conn *c, enum fl_stage stage) {
     break;
   case FL_ATTACHING:
     c->root = c->next_fid++;
-    fl_say_attach(c->run->o, &m, c->root);
+    fl_say_attach(&m, c->root, c->run->o->uname, c->run->o->aname);
     break;
   case FL_WALKING:
   case FL_SHARING:

@@ -98,7 +98,7 @@ static bool begin(struct talk *t, const struct fl_options *o) {
   snprintf(what, sizeof what, "attach as %.60s to '%.60s'", o->uname, o->aname);
   if (!agree(t))
     return false;
-  fl_say_attach(o, &m, ROOT);
+  fl_say_attach(&m, ROOT, o->uname, o->aname);
   if (!need(t, what, &m))
     return false;
   m = (styx_msg){.type = STYX_Twalk, .fid = ROOT, .newfid = DIR};

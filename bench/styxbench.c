@@ -80,6 +80,7 @@ static bool watch_window(struct bench_run *r, struct bench_result *result) {
   uint64_t end = atomic_load_explicit(&r->end, memory_order_relaxed);
   if (sleep_until(r, r->begin)) {
     known = bench_usage_read(&result->before, r->options->pid);
+    result->client_cpu_ns = bench_process_cpu();
     for (uint64_t at = r->begin + second; sleep_until(r, at < end ? at : end) && at < end; at += second)
       progress(r, at);
     progress(r, end);
@@ -88,6 +89,7 @@ static bool watch_window(struct bench_run *r, struct bench_result *result) {
   if (now < end)
     atomic_store_explicit(&r->end, end = now, memory_order_relaxed);
   known = bench_usage_read(&result->after, r->options->pid) && known;
+  result->client_cpu_ns = bench_process_cpu() - result->client_cpu_ns;
   result->secs = end > r->begin ? (double)(end - r->begin) / 1e9 : 0;
   return known || complain("--pid", no_process);
 }

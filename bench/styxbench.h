@@ -34,6 +34,10 @@ struct bench_op {
   const char *name;
   uint8_t nsteps;
   uint8_t steps[BENCH_STEPS]; /* T-messages, each sent after the reply to the one before; none: connections are idle */
+  bool at_once;               /* all steps are sent together */
+  bool in_turn;               /* an operation is one of the steps, the next one another */
+  uint8_t
+      rare; /* it is the second of two once in so many times, which then is not in the histogram; 0: in equal parts */
   enum bench_amount amount;
   bool own_fid; /* the steps act on a fid of the slot, else on one file that the connection has walked to */
   bool opened;  /* that file is open */
@@ -48,6 +52,7 @@ struct bench_options {
   unsigned conns, depth, threads;
   double secs, warmup, rate; /* rate 0: closed loop */
   uint32_t msize;
+  styx_dialect dialect;
   int pid; /* 0: none */
   bool json;
   const struct bench_op *ops[16];
@@ -64,11 +69,13 @@ struct bench_target {
   bool made; /* our own file was not there: to be removed */
 };
 
-/* One request in flight, or one sequence of them. Its number is its tag. */
+/* One request in flight, or one sequence of them. Its number is its tag; of steps sent at once each has its own, from
+ * bench_tags times the number on. */
 struct bench_slot {
   uint64_t start; /* ns; 0: it is to be taken when it is sent */
   uint64_t turn;  /* which part of the file */
   uint8_t step;
+  uint8_t owed; /* bits of steps that have been sent and not answered */
   bool busy;
 };
 
@@ -101,7 +108,8 @@ struct bench_thread {
   unsigned nconns, next_conn;
   struct bench_conn **dirty;
   unsigned ndirty;
-  unsigned idle; /* slots without an operation */
+  unsigned idle;  /* slots without an operation */
+  uint64_t begun; /* operations */
   uint64_t now;
   uint64_t issued; /* open loop: operations begun */
   uint8_t *buffer;
@@ -138,13 +146,16 @@ struct bench_result {
   uint32_t msize, count;
   double secs;
   uint64_t ops, behind, late;
-  struct bench_usage before, after;
-  double client_share; /* of one CPU, of the busiest generator thread */
+  struct bench_usage before, after; /* the server's, if it is known */
+  uint64_t client_cpu_ns;           /* ours, in the window */
+  double client_share;              /* of one CPU, of the busiest generator thread */
   struct sx_hist hist;
 };
 
 /* options.c; ends the program when they are wrong, or ask for help */
 void bench_options_parse(struct bench_options *o, int argc, char **argv);
+unsigned bench_tags(const struct bench_op *op);     /* of a slot */
+unsigned bench_requests(const struct bench_op *op); /* of an operation */
 
 /* setup.c: blocking. What fails ends in false, with one sentence in error. */
 struct bench_setup {
@@ -178,6 +189,7 @@ void *bench_load_main(void *thread);
 /* proc.c */
 bool bench_usage_read(struct bench_usage *u, int pid);
 uint64_t bench_thread_cpu(void);
+uint64_t bench_process_cpu(void);
 
 /* print.c */
 void bench_print(const struct bench_result *r);

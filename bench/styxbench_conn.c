@@ -2,6 +2,7 @@
  *
  * A batch is built only when the one before has left, so its buffer is never moved. Data of large writes is sent from one
  * shared place, data of large reads is counted and dropped. */
+#include "flush.h"
 #include "styxbench.h"
 
 #include <errno.h>
@@ -55,11 +56,16 @@ void bench_conn_fini(struct bench_conn *c) {
 void bench_conn_begin(struct bench_thread *t, struct bench_conn *c, uint64_t start) {
   uint16_t i = c->idle[--c->nidle];
   t->idle--;
-  c->slots[i] = (struct bench_slot){.start = start        ? start
-                                             : c->blocked ? t->now
-                                                          : 0,
-                                    .turn = c->slots[i].turn + t->run->options->depth,
-                                    .busy = true};
+  struct bench_slot *slot = &c->slots[i];
+  const struct bench_op *op = t->run->op;
+  *slot = (struct bench_slot){.start = start        ? start
+                                       : c->blocked ? t->now
+                                                    : 0,
+                              .turn = slot->turn + t->run->options->depth,
+                              .busy = true};
+  if (op->in_turn)
+    slot->step = (uint8_t)(op->rare ? t->begun % op->rare == op->rare - 1u : t->begun % op->nsteps);
+  t->begun++;
   c->ready[c->nready++] = i;
 }
 
@@ -69,18 +75,26 @@ static uint64_t offset_of(const struct bench_target *target, const struct bench_
   return target->count ? slot->turn % (target->length / target->count) * target->count : 0;
 }
 
-static void to_request(const struct bench_run *r, uint16_t i, const struct bench_slot *slot, styx_msg *m) {
+/* The step as the dialect has it. */
+static uint8_t type_of(const struct bench_run *r, unsigned step) {
+  uint8_t type = r->op->steps[step];
+  if (r->options->dialect != STYX_9P2000_L)
+    return type;
+  return type == STYX_Tstat ? STYX_Tgetattr : type == STYX_Topen ? STYX_Tlopen : type;
+}
+
+static void to_request(const struct bench_run *r, uint16_t i, const struct bench_slot *slot, unsigned step,
+                       styx_msg *m) {
   uint32_t file = r->op->own_fid ? BENCH_FID_SLOT + i : BENCH_FID_FILE;
-  m->type = r->op->steps[slot->step];
-  m->tag = i;
+  m->type = type_of(r, step);
+  m->tag = (uint16_t)(i * bench_tags(r->op) + (r->op->at_once ? step : 0));
   m->fid = file;
+  m->mask = STYX_GETATTR_BASIC;
   if (m->type == STYX_Twalk) {
     m->fid = BENCH_FID_ROOT;
     m->newfid = file;
     m->nwname = r->target->nnames;
     memcpy(m->wname, r->target->names, r->target->nnames * sizeof *m->wname);
-  } else if (m->type == STYX_Topen) {
-    m->mode = STYX_OREAD;
   } else if (m->type == STYX_Tread || m->type == STYX_Twrite) {
     m->offset = offset_of(r->target, slot);
     m->count = r->target->count;
@@ -106,7 +120,7 @@ static void add_large_write(struct bench_conn *c, styx_msg *m, size_t room) {
   uint8_t *at = c->out + c->out_len;
   uint32_t count = m->count;
   m->count = 0;
-  styx_encode(at, room, m, STYX_9P2000);
+  styx_encode(at, room, m, STYX_9P2000); /* alike in all dialects */
   put4(at, TWRITE_HEAD + count);
   put4(at + TWRITE_HEAD - 4, count);
   add_iov(c, at, TWRITE_HEAD);
@@ -114,17 +128,18 @@ static void add_large_write(struct bench_conn *c, styx_msg *m, size_t room) {
   c->out_len += TWRITE_HEAD;
 }
 
-static bool add_request(struct bench_thread *t, struct bench_conn *c, uint16_t i) {
+static bool add_request(struct bench_thread *t, struct bench_conn *c, uint16_t i, unsigned step) {
   const struct bench_run *r = t->run;
   size_t room = r->options->depth * r->out_size - c->out_len;
   styx_msg m;
   memset(&m, 0, offsetof(styx_msg, wname));
-  to_request(r, i, &c->slots[i], &m);
+  to_request(r, i, &c->slots[i], step, &m);
+  c->slots[i].owed |= (uint8_t)(1u << step);
   if (m.type == STYX_Twrite && m.count > COPIED) {
     add_large_write(c, &m, room);
     return true;
   }
-  ptrdiff_t len = styx_encode(c->out + c->out_len, room, &m, STYX_9P2000);
+  ptrdiff_t len = styx_encode(c->out + c->out_len, room, &m, r->options->dialect);
   if (len < 0 || (size_t)len > r->target->msize)
     return bench_fail(t, "%s: the request is longer than the msize of %u", styx_msg_name(m.type), r->target->msize);
   add_iov(c, c->out + c->out_len, (size_t)len);
@@ -140,8 +155,11 @@ static bool build_batch(struct bench_thread *t, struct bench_conn *c) {
     struct bench_slot *slot = &c->slots[c->ready[k]];
     if (slot->start == 0)
       slot->start = t->now;
-    if (!add_request(t, c, c->ready[k]))
-      return false;
+    unsigned step = slot->step;
+    do
+      if (!add_request(t, c, c->ready[k], step))
+        return false;
+    while (t->run->op->at_once && ++step < t->run->op->nsteps);
   }
   c->nready = 0;
   return true;
@@ -185,9 +203,18 @@ bool bench_conn_flush(struct bench_thread *t, struct bench_conn *c) {
 
 /* ---- in ---- */
 
-static void answered(struct bench_thread *t, struct bench_conn *c, uint16_t i) {
+static unsigned step_of(const struct bench_run *r, const struct bench_conn *c, uint16_t tag) {
+  return r->op->at_once ? tag % bench_tags(r->op) : c->slots[tag].step;
+}
+
+static void answered(struct bench_thread *t, struct bench_conn *c, uint16_t tag) {
+  const struct bench_op *op = t->run->op;
+  uint16_t i = (uint16_t)(tag / bench_tags(op));
   struct bench_slot *slot = &c->slots[i];
-  if (++slot->step < t->run->op->nsteps) {
+  slot->owed &= (uint8_t) ~(1u << step_of(t->run, c, tag));
+  if (slot->owed)
+    return;
+  if (!op->at_once && !op->in_turn && ++slot->step < op->nsteps) {
     c->ready[c->nready++] = i;
     return;
   }
@@ -201,9 +228,10 @@ static void answered(struct bench_thread *t, struct bench_conn *c, uint16_t i) {
 static bool expected(struct bench_thread *t, struct bench_conn *c, unsigned type, uint16_t tag) {
   const struct bench_run *r = t->run;
   const char *name = styx_msg_name(type);
-  if (tag >= r->options->depth || !c->slots[tag].busy)
+  unsigned tags = bench_tags(r->op);
+  if (tag >= r->options->depth * tags || !(c->slots[tag / tags].owed >> step_of(r, c, tag) & 1))
     return bench_fail(t, "%s with tag %u, which no request in flight has", name ? name : "a message", tag);
-  unsigned request = r->op->steps[c->slots[tag].step];
+  unsigned request = type_of(r, step_of(r, c, tag));
   if (type != request + 1)
     return bench_fail(t, "%s was answered with %s", styx_msg_name(request), name ? name : "another kind of message");
   return true;
@@ -212,8 +240,8 @@ static bool expected(struct bench_thread *t, struct bench_conn *c, unsigned type
 static bool check_reply(struct bench_thread *t, struct bench_conn *c, const styx_msg *m) {
   const struct bench_target *target = t->run->target;
   char text[200];
-  if (m->type == STYX_Rerror) {
-    styx_msg_print(text, sizeof text, m, STYX_9P2000);
+  if (fl_is_error(m)) {
+    styx_msg_print(text, sizeof text, m, t->run->options->dialect);
     return bench_fail(t, "the server answered: %s", text);
   }
   if (!expected(t, c, m->type, m->tag))
@@ -253,7 +281,7 @@ static bool take_partial(struct bench_thread *t, struct bench_conn *c, const uin
 static bool take_all(struct bench_thread *t, struct bench_conn *c, const uint8_t *p, size_t len) {
   while (len > 0) {
     styx_msg m;
-    ptrdiff_t size = styx_decode(&m, p, len, t->run->target->msize, STYX_9P2000);
+    ptrdiff_t size = styx_decode(&m, p, len, t->run->target->msize, t->run->options->dialect);
     if (size < 0)
       return bench_fail(t, "a message that cannot be decoded: %s", styx_err_text((styx_err)-size));
     if (size == 0)

@@ -28,7 +28,7 @@ static uint64_t end_of(const struct bench_run *r) { return atomic_load_explicit(
 void bench_done(struct bench_thread *t, struct bench_conn *c, uint16_t slot) {
   const struct bench_run *r = t->run;
   uint64_t start = c->slots[slot].start, counts = is_open(r) ? start : t->now, end = end_of(r);
-  if (counts >= r->begin && counts < end)
+  if (counts >= r->begin && counts < end && !(r->op->rare && c->slots[slot].step > 0))
     sx_hist_add(&t->hist, t->now - start);
   if (t->now >= r->begin && t->now < end) {
     uint64_t ops = atomic_load_explicit(&t->ops, memory_order_relaxed);

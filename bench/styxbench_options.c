@@ -40,16 +40,44 @@ static const struct bench_op ops[] = {
      .amount = BENCH_4K,
      .own_fid = true,
      .about = "the same, reading 4,096 bytes"},
+    {.name = "packet",
+     .nsteps = 4,
+     .steps = {STYX_Twalk, STYX_Topen, STYX_Tread, STYX_Tclunk},
+     .at_once = true,
+     .amount = BENCH_4K,
+     .own_fid = true,
+     .about = "the same four requests in one write, done when all are answered"},
+    {.name = "mix",
+     .nsteps = 4,
+     .steps = {STYX_Tread, STYX_Tstat, STYX_Tread, STYX_Twrite},
+     .in_turn = true,
+     .amount = BENCH_4K,
+     .opened = true,
+     .writes = true,
+     .about = "read4k, stat, read4k and write4k in turn"},
+    {.name = "rare-write",
+     .nsteps = 2,
+     .steps = {STYX_Tread, STYX_Twrite},
+     .in_turn = true,
+     .rare = 200,
+     .amount = BENCH_4K,
+     .opened = true,
+     .writes = true,
+     .about = "read4k, but one in 200 is a write4k, whose latency is not counted"},
     {.name = "idle", .about = "connect, attach and be silent: memory for each connection, with --pid"},
 };
+
+unsigned bench_tags(const struct bench_op *op) { return op->at_once ? op->nsteps : 1; }
+unsigned bench_requests(const struct bench_op *op) { return op->in_turn ? 1 : op->nsteps; }
 
 static void usage(FILE *to) {
   fputs("Usage: styxbench -a ADDR [OPTION]... OPERATION...\n"
         "   or: styxbench flush [OPTION]... ADDR      (styxbench flush --help)\n"
-        "Load a 9P2000 server and say how fast it answers.\n\n"
+        "Load a 9P server and say how fast it answers.\n\n"
         "  -a, --addr ADDR    tcp!HOST!PORT, HOST:PORT, [V6]:PORT, unix!PATH or /PATH\n"
         "  -A, --aname NAME   the tree to attach to (the server's default)\n"
         "  -u, --uname NAME   the user to attach as ($USER)\n"
+        "  -D, --dialect NAME 9P2000, 9P2000.u or 9P2000.L (9P2000)\n"
         "  -m, --msize BYTES  to ask for (1M; takes K and M)\n"
         "      --file PATH    work on this file; write operations overwrite it. Without it, styxbench makes\n"
         "                     /styxbench and removes it afterwards\n"
@@ -80,21 +108,15 @@ static void add_op(struct bench_options *o, const char *name) {
   bench_refuse("operation", name, "there is none of that name; --help lists them");
 }
 
-static const struct option longs[] = {{"addr", required_argument, NULL, 'a'},
-                                      {"aname", required_argument, NULL, 'A'},
-                                      {"uname", required_argument, NULL, 'u'},
-                                      {"msize", required_argument, NULL, 'm'},
-                                      {"file", required_argument, NULL, 'f'},
-                                      {"conns", required_argument, NULL, 'c'},
-                                      {"depth", required_argument, NULL, 'd'},
-                                      {"secs", required_argument, NULL, 's'},
-                                      {"warmup", required_argument, NULL, 'w'},
-                                      {"rate", required_argument, NULL, 'r'},
-                                      {"threads", required_argument, NULL, 't'},
-                                      {"pid", required_argument, NULL, 'p'},
-                                      {"json", no_argument, NULL, 'j'},
-                                      {"help", no_argument, NULL, 'h'},
-                                      {NULL, 0, NULL, 0}};
+static const struct option longs[] = {
+    {"addr", required_argument, NULL, 'a'},  {"aname", required_argument, NULL, 'A'},
+    {"uname", required_argument, NULL, 'u'}, {"dialect", required_argument, NULL, 'D'},
+    {"msize", required_argument, NULL, 'm'}, {"file", required_argument, NULL, 'f'},
+    {"conns", required_argument, NULL, 'c'}, {"depth", required_argument, NULL, 'd'},
+    {"secs", required_argument, NULL, 's'},  {"warmup", required_argument, NULL, 'w'},
+    {"rate", required_argument, NULL, 'r'},  {"threads", required_argument, NULL, 't'},
+    {"pid", required_argument, NULL, 'p'},   {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
 
 static void take(struct bench_options *o, int letter, const char *arg) {
   switch (letter) {
@@ -106,6 +128,9 @@ static void take(struct bench_options *o, int letter, const char *arg) {
     break;
   case 'u':
     o->uname = arg;
+    break;
+  case 'D':
+    o->dialect = bench_dialect("--dialect", arg);
     break;
   case 'm':
     o->msize = bench_whole("--msize", arg, STYX_MINMSIZE, 1 << 30);
@@ -167,10 +192,16 @@ static void settle(struct bench_options *o) {
 
 void bench_options_parse(struct bench_options *o, int argc, char **argv) {
   bench_args_voice("styxbench: ", " '", "'");
-  *o = (struct bench_options){
-      .aname = "", .conns = 1, .depth = 1, .threads = 1, .secs = 2, .warmup = 0.1, .msize = 1 << 20};
+  *o = (struct bench_options){.aname = "",
+                              .conns = 1,
+                              .depth = 1,
+                              .threads = 1,
+                              .secs = 2,
+                              .warmup = 0.1,
+                              .msize = 1 << 20,
+                              .dialect = STYX_9P2000};
   int letter;
-  while ((letter = getopt_long(argc, argv, "a:A:u:m:c:d:s:r:t:p:jh", longs, NULL)) != -1)
+  while ((letter = getopt_long(argc, argv, "a:A:u:D:m:c:d:s:r:t:p:jh", longs, NULL)) != -1)
     take(o, letter, optarg);
   for (int i = optind; i < argc; i++)
     add_op(o, argv[i]);

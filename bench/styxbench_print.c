@@ -7,7 +7,7 @@ enum { QUANTILES = sizeof quantiles / sizeof *quantiles };
 
 /* For each message that the server answered. */
 static double per_request(const struct bench_result *r, uint64_t before, uint64_t after) {
-  uint64_t requests = r->ops * r->op->nsteps;
+  uint64_t requests = r->ops * bench_requests(r->op);
   return after > before && requests ? (double)(after - before) / (double)requests : 0;
 }
 
@@ -74,6 +74,7 @@ static void print_json(const struct bench_result *r) {
            (unsigned long long)r->ops, ops_rate(r), mb_rate(r), r->client_share);
     for (int i = 0; i < QUANTILES; i++)
       printf(", \"%s_us\": %.2f", quantile_names[i], (double)sx_hist_quantile(&r->hist, quantiles[i]) / 1e3);
+    printf(", \"client_cpu_us_per_request\": %.4f", per_request(r, 0, r->client_cpu_ns) / 1e3);
     printf(", \"mean_us\": %.2f", r->hist.count ? (double)r->hist.sum / (double)r->hist.count / 1e3 : 0);
     printf(", \"behind\": %llu, \"late\": %llu", (unsigned long long)r->behind, (unsigned long long)r->late);
   }

@@ -69,8 +69,11 @@ bool bench_usage_read(struct bench_usage *u, int pid) {
   return true;
 }
 
-uint64_t bench_thread_cpu(void) {
+static uint64_t clock_of(clockid_t id) {
   struct timespec ts;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+  clock_gettime(id, &ts);
   return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
+
+uint64_t bench_thread_cpu(void) { return clock_of(CLOCK_THREAD_CPUTIME_ID); }
+uint64_t bench_process_cpu(void) { return clock_of(CLOCK_PROCESS_CPUTIME_ID); }

@@ -1,4 +1,5 @@
 /* styxbench_setup.c: what comes before and after a measurement, one blocking request at a time. */
+#include "flush.h"
 #include "styxbench.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static bool receive_some(struct bench_setup *s, const char *what, size_t *at) {
 
 static bool receive_one(struct bench_setup *s, const char *what, styx_msg *reply) {
   for (size_t at = 0;;) {
-    ptrdiff_t size = styx_decode(reply, s->buf, at, s->msize, STYX_9P2000);
+    ptrdiff_t size = styx_decode(reply, s->buf, at, s->msize, s->options->dialect);
     if (size < 0 || (size > 0 && (size_t)size != at))
       return wrong(s, what, size < 0 ? "the server's answer cannot be decoded" : "the server sent more than was asked");
     if (size > 0)
@@ -56,15 +57,15 @@ static bool receive_one(struct bench_setup *s, const char *what, styx_msg *reply
 /* Send and await the answer. False and an error unless it is the reply to msg; reply points into s->buf. */
 static bool rpc(struct bench_setup *s, const char *what, styx_msg msg, styx_msg *reply) {
   char text[300];
-  ptrdiff_t len = styx_encode(s->buf, s->msize, &msg, STYX_9P2000);
+  ptrdiff_t len = styx_encode(s->buf, s->msize, &msg, s->options->dialect);
   if (len < 0)
     return wrong(s, what, "the request is longer than the msize that was agreed");
   if (!send_all(s, what, (size_t)len) || !receive_one(s, what, reply))
     return false;
   if (reply->tag != msg.tag)
     return wrong(s, what, "the server answered with another tag");
-  if (reply->type == STYX_Rerror) {
-    styx_msg_print(text, sizeof text, reply, STYX_9P2000);
+  if (fl_is_error(reply)) {
+    styx_msg_print(text, sizeof text, reply, s->options->dialect);
     return wrong(s, what, text);
   }
   if (reply->type != msg.type + 1)
@@ -73,14 +74,13 @@ static bool rpc(struct bench_setup *s, const char *what, styx_msg msg, styx_msg 
 }
 
 static bool agree_version(struct bench_setup *s) {
-  styx_msg reply, msg = {.type = STYX_Tversion,
-                         .tag = STYX_NOTAG,
-                         .msize = s->options->msize,
-                         .version = STYX_STR(STYX_VERSION_9P2000)};
+  const char *version = styx_dialect_version(s->options->dialect);
+  styx_msg reply,
+      msg = {.type = STYX_Tversion, .tag = STYX_NOTAG, .msize = s->options->msize, .version = styx_str_of(version)};
   if (!rpc(s, "version", msg, &reply))
     return false;
-  if (!styx_str_is(reply.version, STYX_VERSION_9P2000))
-    return wrong(s, "version", "the server does not speak 9P2000");
+  if (!styx_str_is(reply.version, version))
+    return wrong(s, version, "the server does not speak it (--dialect names another)");
   if (reply.msize > s->options->msize || reply.msize < STYX_MINMSIZE)
     return wrong(s, "version", "the server's msize is larger than asked, or under 256");
   s->msize = reply.msize;
@@ -99,11 +99,8 @@ bool bench_setup_dial(struct bench_setup *s, const struct bench_options *o, char
     return wrong(s, o->addr_text, styx_err_text(err));
   setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  styx_msg reply, attach = {.type = STYX_Tattach,
-                            .fid = BENCH_FID_ROOT,
-                            .afid = STYX_NOFID,
-                            .uname = styx_str_of(o->uname),
-                            .aname = styx_str_of(o->aname)};
+  styx_msg reply, attach;
+  fl_say_attach(&attach, BENCH_FID_ROOT, o->uname, o->aname);
   snprintf(text, sizeof text, "attach as %.100s to '%.100s'", o->uname, o->aname);
   return agree_version(s) && rpc(s, text, attach, &reply);
 }
@@ -140,11 +137,22 @@ static bool clunk(struct bench_setup *s) {
 }
 
 static bool stat_length(struct bench_setup *s, struct bench_target *t) {
-  styx_msg reply;
-  if (!rpc(s, t->path, (styx_msg){.type = STYX_Tstat, .fid = BENCH_FID_FILE}, &reply))
+  styx_msg reply, msg;
+  fl_say_stat(s->options->dialect, &msg, BENCH_FID_FILE);
+  if (!rpc(s, t->path, msg, &reply))
     return false;
-  t->length = reply.stat.length;
+  t->length = s->options->dialect == STYX_9P2000_L ? reply.attr.size : reply.stat.length;
   return true;
+}
+
+static bool open_file(struct bench_setup *s, const struct bench_target *t, uint8_t mode, styx_msg *reply) {
+  styx_msg msg;
+  fl_say_open(s->options->dialect, &msg, BENCH_FID_FILE, mode, false);
+  return rpc(s, t->path, msg, reply);
+}
+
+static uint8_t mode_of(const struct bench_op *op) {
+  return op->in_turn ? STYX_ORDWR : op->writes ? STYX_OWRITE : STYX_OREAD;
 }
 
 static uint32_t fitting(uint32_t count, uint32_t iounit) { return iounit && iounit < count ? iounit : count; }
@@ -176,13 +184,12 @@ static bool fill(struct bench_setup *s, struct bench_target *t, uint32_t iounit)
 static bool make_file(struct bench_setup *s, struct bench_target *t) {
   styx_msg reply;
   if (walk(s, t, t->nnames)) {
-    if (!stat_length(s, t) ||
-        !rpc(s, t->path, (styx_msg){.type = STYX_Topen, .fid = BENCH_FID_FILE, .mode = STYX_ORDWR}, &reply))
+    if (!stat_length(s, t) || !open_file(s, t, STYX_ORDWR, &reply))
       return false;
     return fill(s, t, reply.iounit);
   }
-  styx_msg create = {.type = STYX_Tcreate, .fid = BENCH_FID_FILE, .perm = 0644, .mode = STYX_ORDWR};
-  create.name = t->names[0];
+  styx_msg create;
+  fl_say_create(s->options->dialect, &create, BENCH_FID_FILE, t->names[0], false);
   if (!walk(s, t, 0) || !rpc(s, "cannot make /styxbench (--file PATH names another file)", create, &reply))
     return false;
   t->made = true;
@@ -191,8 +198,8 @@ static bool make_file(struct bench_setup *s, struct bench_target *t) {
 
 static bool find_iounit(struct bench_setup *s, const struct bench_op *op, const struct bench_target *t,
                         uint32_t *iounit) {
-  styx_msg reply, open = {.type = STYX_Topen, .fid = BENCH_FID_FILE, .mode = op->writes ? STYX_OWRITE : STYX_OREAD};
-  if (!walk(s, t, t->nnames) || !rpc(s, t->path, open, &reply))
+  styx_msg reply;
+  if (!walk(s, t, t->nnames) || !open_file(s, t, mode_of(op), &reply))
     return false;
   *iounit = reply.iounit;
   return clunk(s);
@@ -230,12 +237,12 @@ bool bench_setup_target(struct bench_setup *s, const struct bench_op *op, struct
 
 /* What each connection needs before its first request. */
 bool bench_setup_file(struct bench_setup *s, const struct bench_op *op, const struct bench_target *t) {
-  styx_msg reply, open = {.type = STYX_Topen, .fid = BENCH_FID_FILE, .mode = op->writes ? STYX_OWRITE : STYX_OREAD};
+  styx_msg reply;
   if (s->msize != t->msize)
     return wrong(s, "version", "the server agreed to another msize than on its first connection");
   if (op->nsteps == 0 || op->own_fid)
     return true;
-  return walk(s, t, t->nnames) && (!op->opened || rpc(s, t->path, open, &reply));
+  return walk(s, t, t->nnames) && (!op->opened || open_file(s, t, mode_of(op), &reply));
 }
 
 bool bench_setup_remove(struct bench_setup *s) {
