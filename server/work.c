@@ -14,14 +14,14 @@ static bool promises(uint32_t mask, int op) { return op >= 0 && (mask >> op & 1)
 static bool is_chore(const styx_work_info *info) {
   if (info->op < 0)
     return true;
-  return (info->op == STYX_OP_close || info->op == STYX_OP_forget) && promises(info->fs->ops->nowait, info->op) &&
+  return (info->op == STYX_OP_close || info->op == STYX_OP_forget) && !info->may_block &&
          info->fs->ops->serial == STYX_PARALLEL;
 }
 
 static enum sx_lane lane_of(const styx_work_info *info) {
   if (is_chore(info))
     return SX_CHORE;
-  if (!promises(info->fs->ops->blocking, info->op))
+  if (!info->may_block || !promises(info->fs->ops->blocking, info->op))
     return SX_WORKER;
   return info->must_run ? SX_SPARE_MUST : SX_SPARE;
 }

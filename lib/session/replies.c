@@ -68,6 +68,10 @@ styx_answer styx_reply_pass(styx_req *req, const styx_fs *fs) {
   return publish(req, SX_A_PASS);
 }
 
+bool styx_req_may_block(const styx_req *req) { return req->r_may_block; }
+
+styx_answer styx_reply_would_block(styx_req *req) { return claim(req) ? publish(req, SX_A_WOULD_BLOCK) : ANSWERED; }
+
 styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid) {
   if (!claim(req))
     return ANSWERED;

@@ -211,6 +211,8 @@ static const uint16_t valid_answers[STYX_NOPS] = {
 static void answered(styx_req *r) {
   styx_session *s = r->r_session;
   uint16_t valid = valid_answers[r->r_op] | 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED | 1 << SX_A_PASS;
+  if (!r->r_may_block) /* else it could say so for ever */
+    valid |= 1 << SX_A_WOULD_BLOCK;
   if (r->r_dropped) {
     s->s_info.dropped_answers++;
     sx_log(s, STYX_LOG_ERROR, "handler returned without an answer", styx_msg_name(r->r_msg.type));
@@ -222,8 +224,8 @@ static void answered(styx_req *r) {
   }
   if (r->r_detached)
     detached_over(r);
-  else if (r->r_answer == SX_A_PASS)
-    sx_passed(r);
+  else if (r->r_answer == SX_A_PASS || r->r_answer == SX_A_WOULD_BLOCK)
+    sx_run_again(r);
   else if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
     sx_walk_answered(r);
   else

@@ -31,8 +31,8 @@ struct sx_post {
 
 /* ---- the request word ---- */
 
-/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk, and what is passed on, go from there to QUEUED again), CANCELLED beside
- * them. PARKED and QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever
+/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk, what is passed on and what would block go from there to QUEUED again),
+ * CANCELLED beside them. PARKED and QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever
  * answers first. */
 enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, SX_CANCELLED = 4 };
 
@@ -120,7 +120,8 @@ enum sx_answer {
   SX_A_DIR,
   SX_A_ATTR,
   SX_A_COUNT,
-  SX_A_PASS /* no answer: r_fs is to be asked */
+  SX_A_PASS,       /* no answer: r_fs is to be asked */
+  SX_A_WOULD_BLOCK /* no answer: the same once more, where it may block */
 };
 
 struct sx_walk {
@@ -157,6 +158,7 @@ struct styx_req {
   struct sx_binding *r_binding; /* to be filled and bound to a fid */
   struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
   const styx_fs *r_fs;          /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
+  bool r_may_block;             /* false: r_op is declared nowait, and has not answered that it would block */
   struct sx_walk *r_walk;
   styx_setattr r_setattr;
   uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
@@ -328,7 +330,7 @@ void sx_detach(styx_req *r); /* the same without an answer: it runs on, and what
 enum { SX_PATH = 4096 };
 /* The path of the node that name in from leads to (from NULL: of a root), and its length; 0: none is kept. */
 size_t sx_path_make(char out[SX_PATH], const styx_fs_ops *ops, const struct sx_node *from, styx_str name);
-void sx_passed(styx_req *r); /* r is answered by styx_reply_pass */
+void sx_run_again(styx_req *r); /* r is answered by styx_reply_pass or styx_reply_would_block */
 
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);

@@ -216,8 +216,7 @@ static void configure(struct sim *w) {
   if ((w->small_held = sim_chance(w, 20)))
     w->limits.held = 2000 + sim_roll(w, 4000);
   sim_fs_init(w);
-  w->ops.nowait = (STYX_OP(close) | STYX_OP(forget)) & sim_roll(w, UINT32_MAX);
-  w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX) & ~w->ops.nowait;
+  w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX);
   w->ops.serial = sim_chance(w, 60) ? STYX_PARALLEL : (styx_serial)sim_roll(w, STYX_SERIAL_FS + 1);
   sim_fs_export(w);
   static styx_allocator alloc;

@@ -6,8 +6,8 @@
  * does not compile under -Werror=return-type. A handler that returns anything else has its request answered EIO, logged.
  *
  * A reply call only publishes the answer: it never sends, never blocks, never calls code of yours. A second answer is
- * dropped and counted (save one bug that cannot be told from good: a second answer to one element of a walk that comes when
- * the next element is already running counts for that one). After the answer the styx_req must not be touched any more by
+ * dropped and counted (save one bug that cannot be told from good: one that comes when the request is running again, at the
+ * next element of a walk or after styx_reply_would_block, counts for that run). After the answer the styx_req must not be touched any more by
  * whoever answered, save that the handler may still return; a cancel callback that is running keeps the request valid until
  * it returns.
  *
@@ -59,6 +59,15 @@ STYX_API styx_answer styx_reply_error_text(styx_req *req, styx_err err, const ch
 /* The request was given up and nothing at all has happened (F8): legal only then. If a Tflush waits for it the client gets
  * silence and Rflush; if it was cancelled for another reason, or not at all, the client gets Rerror EINTR. */
 STYX_API styx_answer styx_reply_interrupted(styx_req *req);
+
+/* Of an operation that its table declares nowait (fs.h). styx_req_may_block: false while the handler is bound by that promise.
+ * styx_reply_would_block: it would have to break it, and nothing at all has happened. The operation is called once more, of the
+ * filesystem that answered so (styx_pass), from its beginning and with the same arguments, where it may block; then this is
+ * no answer any more (it would be EIO, logged). A request that is cancelled before it is called again is interrupted, and one
+ * that nobody may cancel is called. What was prepared for an answer (styx_dir_add, styx_req_iounit, styx_req_stream) is
+ * forgotten. */
+STYX_API bool styx_req_may_block(const styx_req *req);
+STYX_API styx_answer styx_reply_would_block(styx_req *req);
 
 /* attach, walk: the node reached. The session owns node from here on and gives it back with forget, exactly once, whether
  * or not the reply was sent. qid.type must say whether it is a directory. */

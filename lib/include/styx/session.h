@@ -126,6 +126,7 @@ typedef struct styx_work_info {
   bool must_run;
   uint32_t fid;     /* of a request */
   const void *node; /* the filesystem's, or NULL */
+  bool may_block;   /* false: it is short (fs.h, nowait; a callback; a release), for any thread; may be ignored */
 } styx_work_info;
 STYX_API styx_work_info styx_work_about(const styx_work *work);
 
