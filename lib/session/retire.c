@@ -111,12 +111,13 @@ static void drop_leftovers(styx_req *r) {
       sx_node_put(s, r->r_walk->wk_at);
     sx_free(&s->s_alloc, r->r_walk, sizeof *r->r_walk);
   }
-  if (r->r_segment)
-    sx_segment_over(s, r->r_segment);
+  for (struct sx_segment *g; (g = r->r_segment);) {
+    r->r_segment = g->g_next;
+    sx_segment_over(s, g);
+  }
   r->r_node = NULL;
   r->r_binding = NULL;
   r->r_walk = NULL;
-  r->r_segment = NULL;
 }
 
 static void release_reserved(styx_req *r) {

@@ -175,7 +175,7 @@ struct styx_req {
   uint32_t r_count;
   uint8_t *r_frame; /* the outgoing message, header included */
   size_t r_frame_size, r_frame_len;
-  struct sx_segment *r_segment; /* of styx_reply_ref */
+  struct sx_segment *r_segment; /* of styx_reply_refs: the first of some that are linked */
 
   styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
   void *r_cancel_arg;
@@ -336,12 +336,12 @@ void sx_run_again(styx_req *r); /* r is answered by styx_reply_pass or styx_repl
 bool sx_out_msg(styx_session *s, const styx_msg *m);
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
 bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len); /* takes *frame */
-bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref */
+bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref, with all behind it */
 void sx_out_clear(styx_session *s);
-struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release,
-                                     void *arg);
+struct sx_segment *sx_segment_of_ref(styx_session *s, void *data, size_t len);
 void sx_segment_over(styx_session *s, struct sx_segment *g);
 void sx_segment_free(styx_session *s, struct sx_segment *g);
+void sx_segments_free(styx_session *s, struct sx_segment *first); /* linked, and in no outbox */
 
 /* run.c */
 styx_answer sx_req_call(styx_req *r); /* r_op of r_fs */

@@ -58,6 +58,17 @@ static void sim_call_over(struct call *c, enum fs_outcome outcome) {
 
 static void released(void *arg) { --*(int *)arg; }
 
+/* Some of them empty. */
+static styx_answer answer_pieces(struct call *c, uint8_t *bytes, uint32_t len) {
+  styx_span spans[STYX_MAXREFS];
+  size_t n = 0;
+  for (uint32_t at = 0, piece; at < len && n < STYX_MAXREFS; at += piece) {
+    piece = n + 1 == STYX_MAXREFS ? len - at : sim_roll(c->w, len - at + 1);
+    spans[n++] = (styx_span){bytes + at, piece};
+  }
+  return styx_reply_refs(c->req, spans, n, released, &c->conn->refs);
+}
+
 static styx_answer answer_read(struct call *c) {
   uint8_t bytes[4096];
   struct sim *w = c->w;
@@ -89,7 +100,9 @@ static styx_answer answer_read(struct call *c) {
       c->creq->fs_count = len;
     c->conn->refs++;
     sim_call_over(c, FS_OK);
-    return styx_reply_ref(c->req, table[id % MAXREQ], len, released, &c->conn->refs);
+    if (sim_chance(w, 50))
+      return styx_reply_ref(c->req, table[id % MAXREQ], len, released, &c->conn->refs);
+    return answer_pieces(c, table[id % MAXREQ], len);
   }
   default:
     sim_call_over(c, FS_OK);

@@ -18,6 +18,7 @@
 #ifndef STYX_REQ_H
 #define STYX_REQ_H
 
+#include <styx/span.h>
 #include <styx/wire.h>
 
 #ifdef __cplusplus
@@ -103,6 +104,11 @@ STYX_API styx_answer styx_reply_filled(styx_req *req, size_t len);
  * memory is short or the request has been answered already. release must not block. */
 typedef void styx_release_fn(void *arg);
 STYX_API styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg);
+
+/* The same for data in n pieces, at most STYX_MAXREFS, sent one behind the other; spans is copied. release is called once, for all. */
+enum { STYX_MAXREFS = 32 };
+STYX_API styx_answer styx_reply_refs(styx_req *req, const styx_span *spans, size_t n, styx_release_fn *release,
+                                     void *arg);
 
 /* write: bytes taken, at most what was sent; fewer is a short write, which the client continues. */
 STYX_API styx_answer styx_reply_count(styx_req *req, uint32_t count);
