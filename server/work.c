@@ -13,16 +13,18 @@ static bool promises(uint32_t mask, int op) { return op >= 0 && (mask >> op & 1)
 static bool is_chore(const styx_work_info *info) {
   if (info->op < 0)
     return true;
-  return (info->op == STYX_OP_close || info->op == STYX_OP_forget) && promises(info->fs->ops->nowait, info->op) &&
+  return (info->op == STYX_OP_close || info->op == STYX_OP_forget) && !info->may_block &&
          info->fs->ops->serial == STYX_PARALLEL;
 }
 
 static enum sx_lane lane_of(const struct styx_server *v, const styx_work_info *info) {
   if (is_chore(info))
     return SX_CHORE;
-  if (promises(info->fs->ops->blocking, info->op))
-    return info->must_run ? SX_SPARE_MUST : SX_SPARE;
-  return promises(info->fs->ops->nowait, info->op) && !v->v_config.no_lending ? SX_NOWAIT : SX_WORKER;
+  if (!info->may_block)
+    return v->v_config.no_lending ? SX_WORKER : SX_NOWAIT;
+  if (!promises(info->fs->ops->blocking, info->op))
+    return SX_WORKER;
+  return info->must_run ? SX_SPARE_MUST : SX_SPARE;
 }
 
 static void line_up_work(struct sx_conn *c, styx_work *w, struct sx_found *found) {

@@ -57,11 +57,25 @@ static bool resize(struct sx_table *t, size_t cells) {
   return true;
 }
 
+static bool has_room(const struct sx_table *t, size_t more) {
+  size_t cells = t->cells ? t->mask + 1 : MIN_CELLS;
+  return more <= cells - cells / 4 && t->count <= cells - cells / 4 - more;
+}
+
+size_t sx_table_moves(const struct sx_table *t, size_t more) { return has_room(t, more) ? 0 : t->count; }
+
 bool sx_table_reserve(struct sx_table *t) {
   if (!t->cells)
     return resize(t, MIN_CELLS);
+  return has_room(t, 1) || resize(t, (t->mask + 1) * 2);
+}
+
+void sx_table_tidy(struct sx_table *t) {
   size_t cells = t->mask + 1;
-  return t->count + 1 <= cells - cells / 4 || resize(t, cells * 2);
+  while (cells > MIN_CELLS && t->count < cells / 16)
+    cells /= 4;
+  if (t->cells && cells < t->mask + 1)
+    (void)resize(t, cells > MIN_CELLS ? cells : MIN_CELLS); /* staying large is harmless */
 }
 
 void sx_table_put(struct sx_table *t, uint64_t key, void *value) {
@@ -88,8 +102,8 @@ void *sx_table_del(struct sx_table *t, uint64_t key) {
   }
   t->cells[hole].value = NULL;
   t->count--;
-  if (!t->keeps && t->mask + 1 > MIN_CELLS && t->count < (t->mask + 1) / 16)
-    (void)resize(t, (t->mask + 1) / 4 > MIN_CELLS ? (t->mask + 1) / 4 : MIN_CELLS); /* staying large is harmless */
+  if (!t->keeps)
+    sx_table_tidy(t);
   return value;
 }
 

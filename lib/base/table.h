@@ -1,7 +1,7 @@
 /* base/table.h: a hash table from 64-bit numbers to pointers, open addressing, O(1) whatever numbering a peer chooses.
  *
- * Grows by doubling when three quarters full and shrinks when nearly empty, unless told to keep. Only sx_table_reserve can
- * fail: a put after it cannot. One user at a time. */
+ * Grows by doubling when three quarters full and shrinks when nearly empty, unless told to keep; each of the two moves all that
+ * is in it. Only sx_table_reserve can fail: a put after it cannot. One user at a time. */
 #ifndef BASE_TABLE_H
 #define BASE_TABLE_H
 
@@ -22,7 +22,7 @@ struct sx_table {
   size_t count;
   uint64_t key_mask; /* the bits of a key that count */
   uint64_t seed;     /* a peer that knows the hash cannot make all its numbers collide */
-  bool keeps;        /* never shrinks: what it held once it holds again without memory */
+  bool keeps;        /* never shrinks by itself: what it held once it holds again without memory */
 };
 
 void sx_table_init(struct sx_table *t, const styx_allocator *alloc, uint64_t seed);
@@ -36,6 +36,12 @@ struct sx_cell *sx_table_cell(const struct sx_table *t, uint64_t key);
 
 /* Make sure that one more put succeeds; false when memory is short. */
 bool sx_table_reserve(struct sx_table *t);
+
+/* How many values are moved when `more` are put: 0 where there is room for them. */
+size_t sx_table_moves(const struct sx_table *t, size_t more);
+
+/* Shrink to what is needed. */
+void sx_table_tidy(struct sx_table *t);
 
 /* value must not be NULL; a key that is there gets the new value. After sx_table_reserve. */
 void sx_table_put(struct sx_table *t, uint64_t key, void *value);

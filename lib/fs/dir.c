@@ -1,5 +1,5 @@
 /* dir.c: the children of one directory. The listing is an array in order of arrival with gaps where entries were taken
- * out; it is closed up when half of it is gaps. */
+ * out. */
 #include "fs/dir.h"
 
 #include "base/alloc.h"
@@ -46,6 +46,7 @@ static uint64_t hash_name(const struct sx_dir *dir, styx_str name) {
 void sx_dir_init(struct sx_dir *dir, const styx_allocator *alloc, const uint64_t key[2]) {
   *dir = (struct sx_dir){.alloc = alloc, .key = key};
   sx_table_init(&dir->names, alloc, key[0]);
+  dir->names.keeps = true; /* until it is tidied */
 }
 
 void sx_dir_fini(struct sx_dir *dir) {
@@ -103,17 +104,10 @@ size_t sx_dir_seek(const struct sx_dir *dir, uint64_t seq) {
   return low;
 }
 
-struct sx_entry *sx_dir_next(const struct sx_dir *dir, size_t *at) {
-  while (*at < dir->used) {
-    struct sx_entry *e = dir->slots[(*at)++].entry;
-    if (e)
-      return e;
-  }
-  return NULL;
-}
-
-/* sx_dir_del leaves no gap at the end. */
-struct sx_entry *sx_dir_last(const struct sx_dir *dir) {
+/* Gaps at the end are given up on the way. */
+struct sx_entry *sx_dir_last(struct sx_dir *dir) {
+  while (dir->used && !dir->slots[dir->used - 1].entry)
+    dir->used--;
   return dir->used ? dir->slots[dir->used - 1].entry : NULL;
 }
 
@@ -135,8 +129,28 @@ static void close_gaps(struct sx_dir *dir) {
     if (dir->slots[i].entry)
       dir->slots[kept++] = dir->slots[i];
   dir->used = kept;
-  if (dir->cap > MIN_SLOTS && kept < dir->cap / 4)
-    (void)resize(dir, dir->cap / 2); /* staying large is harmless */
+  size_t cap = dir->cap;
+  while (cap > MIN_SLOTS && kept < cap / 4)
+    cap /= 2;
+  if (cap < dir->cap)
+    (void)resize(dir, cap); /* staying large is harmless */
+}
+
+static bool is_untidy(const struct sx_dir *dir) {
+  return dir->cap > MIN_SLOTS && (dir->live < dir->used / 2 || dir->used < dir->cap / 4);
+}
+
+size_t sx_dir_moves(const struct sx_dir *dir) {
+  size_t names = sx_table_moves(&dir->names, 1);
+  bool slots = is_untidy(dir) || dir->used == dir->cap;
+  return slots && dir->used > names ? dir->used : names;
+}
+
+void sx_dir_tidy(struct sx_dir *dir, size_t most) {
+  if (!is_untidy(dir) || dir->used > most)
+    return;
+  close_gaps(dir);
+  sx_table_tidy(&dir->names);
 }
 
 bool sx_dir_reserve(struct sx_dir *dir) {
@@ -160,8 +174,4 @@ void sx_dir_del(struct sx_dir *dir, struct sx_entry *entry) {
   entry->seq = 0;
   dir->slots[at].entry = NULL;
   dir->live--;
-  while (dir->used && !dir->slots[dir->used - 1].entry)
-    dir->used--;
-  if (dir->cap > MIN_SLOTS && (dir->live < dir->used / 2 || dir->used < dir->cap / 4))
-    close_gaps(dir);
 }

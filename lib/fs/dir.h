@@ -56,18 +56,23 @@ struct sx_entry *sx_dir_find(const struct sx_dir *dir, styx_str name);
 /* Make sure that one more add or rename succeeds; false when memory is short. */
 bool sx_dir_reserve(struct sx_dir *dir);
 
+/* How many entries the next sx_dir_reserve, or a sx_dir_tidy, moves: few or none nearly always. */
+size_t sx_dir_moves(const struct sx_dir *dir);
+
+/* Close the gaps that removal has left, when they are half of it, unless that would move more than most entries. */
+void sx_dir_tidy(struct sx_dir *dir, size_t most);
+
 /* After sx_dir_reserve. entry->name is set and not in the directory yet. */
 void sx_dir_add(struct sx_dir *dir, struct sx_entry *entry);
-void sx_dir_del(struct sx_dir *dir, struct sx_entry *entry);
+void sx_dir_del(struct sx_dir *dir, struct sx_entry *entry); /* leaves a gap */
 
 /* Give entry the new name, whose reference is taken, and return the old one's. After sx_dir_reserve; no entry has
  * it. */
 struct sx_text *sx_dir_rename(struct sx_dir *dir, struct sx_entry *entry, struct sx_text *name);
 
-/* The place behind the entry with number seq (0: the start), and the entry there, if any; *at moves past it. A place is
- * good until the directory changes. */
+/* The place behind the entry with number seq (0: the start); it is good until the directory changes. There, and at the places
+ * behind it, up to used, stand slots. */
 size_t sx_dir_seek(const struct sx_dir *dir, uint64_t seq);
-struct sx_entry *sx_dir_next(const struct sx_dir *dir, size_t *at);
-struct sx_entry *sx_dir_last(const struct sx_dir *dir); /* the newest; O(1) */
+struct sx_entry *sx_dir_last(struct sx_dir *dir); /* the newest */
 
 #endif

@@ -135,8 +135,6 @@ struct sx_inode *sx_inode_new(struct sx_space *space, styx_str name, uint32_t mo
 
 static void free_one(struct sx_space *space, struct sx_inode *node) {
   const styx_allocator *alloc = &space->alloc;
-  if (space->fini)
-    space->fini(space, node);
   if (node->dir) {
     sx_dir_fini(node->dir);
     sx_free(alloc, node->dir, sizeof *node->dir);
@@ -150,20 +148,33 @@ static void free_one(struct sx_space *space, struct sx_inode *node) {
   atomic_fetch_sub_explicit(&space->nodes, 1, memory_order_relaxed);
 }
 
-void sx_inode_free(struct sx_space *space, struct sx_inode *dead) {
-  while (dead) {
-    struct sx_inode *next = dead->dead;
-    free_one(space, dead);
-    dead = next;
+void sx_inode_free(struct sx_space *space, struct sx_inode **dead, size_t most) {
+  struct sx_inode *node;
+  sx_space_lock(space);
+  while (most && (node = *dead)) {
+    struct sx_inode *parent = node->parent;
+    *dead = node->dead;
+    sx_space_unlock(space);
+    bool empty = !space->fini || space->fini(space, node, &most);
+    if (empty)
+      free_one(space, node);
+    most -= most > 0;
+    sx_space_lock(space);
+    if (!empty) {
+      node->dead = *dead;
+      *dead = node;
+    } else if (parent) {
+      sx_inode_put(parent, dead);
+    }
   }
+  sx_space_unlock(space);
 }
 
 void sx_inode_put(struct sx_inode *node, struct sx_inode **dead) {
-  while (node && --node->refs == 0) {
-    node->dead = *dead;
-    *dead = node;
-    node = node->parent;
-  }
+  if (--node->refs)
+    return;
+  node->dead = *dead;
+  *dead = node;
 }
 
 void sx_inode_link(struct sx_inode *dir, struct sx_inode *node) {
@@ -187,7 +198,7 @@ void sx_space_lock(struct sx_space *space) { pthread_mutex_lock(&space->lock); }
 void sx_space_unlock(struct sx_space *space) { pthread_mutex_unlock(&space->lock); }
 
 styx_err sx_space_init(struct sx_space *space, const styx_allocator *alloc, size_t node_size,
-                       void (*fini)(struct sx_space *, struct sx_inode *), styx_str user, uint32_t mode) {
+                       bool (*fini)(struct sx_space *, struct sx_inode *, size_t *), styx_str user, uint32_t mode) {
   memset(space, 0, sizeof *space);
   if (alloc)
     space->alloc = *alloc;
@@ -224,7 +235,7 @@ void sx_space_fini(struct sx_space *space) {
       sx_inode_put(node, &dead);
     node = parent;
   }
-  sx_inode_free(space, dead);
+  sx_inode_free(space, &dead, SIZE_MAX);
   assert(atomic_load_explicit(&space->nodes, memory_order_relaxed) == 0);
   pthread_mutex_destroy(&space->lock);
 }

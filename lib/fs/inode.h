@@ -6,7 +6,8 @@
  * in this order.
  *
  * References: one for being in the tree, one for each child that exists (so ".." is always safe), one for each time
- * that the node was answered. The last to go frees the node; that is done with no lock held.
+ * that the node was answered. When the last is gone the node is dead: it stands in a list until somebody frees it, with no
+ * lock held.
  */
 #ifndef FS_INODE_H
 #define FS_INODE_H
@@ -37,7 +38,7 @@ struct sx_inode {
   _Atomic int64_t atime;
   _Atomic uint32_t vers; /* written with io */
 
-  struct sx_inode *dead; /* the next to be freed, once refs is 0 */
+  struct sx_inode *dead; /* the next of its list, once refs is 0 */
 };
 
 static inline struct sx_inode *sx_inode_of(struct sx_entry *entry) { return (struct sx_inode *)entry; }
@@ -47,7 +48,9 @@ struct sx_space {
   styx_allocator alloc; /* immutable after init, as are key, node_size and fini */
   uint64_t key[2];
   size_t node_size; /* of the filesystem's own node, which begins with sx_inode */
-  void (*fini)(struct sx_space *space, struct sx_inode *); /* what the filesystem's own node holds; may be NULL */
+  /* Gives back what the filesystem's own node holds, in pieces that count one each in *most; false when that is used up and
+   * it holds more. May be NULL. */
+  bool (*fini)(struct sx_space *space, struct sx_inode *, size_t *most);
   struct sx_inode *root;
   pthread_mutex_t lock;
   uint64_t last_path;     /* lock */
@@ -56,7 +59,7 @@ struct sx_space {
 
 /* Makes the root, a directory of this mode. ENOMEM: nothing is left. */
 styx_err sx_space_init(struct sx_space *space, const styx_allocator *alloc, size_t node_size,
-                       void (*fini)(struct sx_space *, struct sx_inode *), styx_str user, uint32_t mode);
+                       bool (*fini)(struct sx_space *, struct sx_inode *, size_t *), styx_str user, uint32_t mode);
 /* Frees every node; all that were answered have been forgotten. */
 void sx_space_fini(struct sx_space *space);
 
@@ -73,12 +76,13 @@ struct sx_inode *sx_inode_new(struct sx_space *space, styx_str name, uint32_t mo
 /* Put node into dir: its first reference becomes the tree's. After sx_dir_reserve(dir->dir). */
 void sx_inode_link(struct sx_inode *dir, struct sx_inode *node);
 bool sx_inode_linked(const struct sx_space *space, const struct sx_inode *node);
-/* Take node out of its directory and drop the tree's reference. */
+/* Take node out of its directory, which is not tidied, and drop the tree's reference. */
 void sx_inode_unlink(struct sx_inode *node, struct sx_inode **dead);
-/* Drop a reference; what became free goes on the list dead. */
+/* Drop a reference; a node that is dead now is put into the list. */
 void sx_inode_put(struct sx_inode *node, struct sx_inode **dead);
-/* With no lock held. */
-void sx_inode_free(struct sx_space *space, struct sx_inode *dead);
+/* Free what is in the list, and the parents that die with it; at most so many pieces, a node without what it holds being one.
+ * The lock is taken for the list and not held on entry. */
+void sx_inode_free(struct sx_space *space, struct sx_inode **dead, size_t most);
 
 bool sx_inode_may(const struct sx_inode *node, styx_str user, uint32_t want);
 /* May node be opened so by user: rights, removal on close, exclusive use. If so counts an opener. */

@@ -4,7 +4,8 @@
 #include <errno.h>
 
 enum {
-  BATCH = 64 /* entries listed under one hold of the lock */
+  BATCH = 64, /* slots looked at under one hold of the lock */
+  SHORT = 16  /* batches that are still short */
 };
 
 styx_answer sx_op_attach(styx_req *req) {
@@ -23,7 +24,8 @@ void sx_op_forget(void *ctx, void *node) {
   sx_space_lock(space);
   sx_inode_put(node, &dead);
   sx_space_unlock(space);
-  sx_inode_free(space, dead);
+  if (dead)
+    sx_inode_free(space, &dead, SIZE_MAX);
 }
 
 static styx_err step(struct sx_inode *from, styx_str user, styx_str name, struct sx_inode **to) {
@@ -66,40 +68,47 @@ static styx_time time_out(int64_t ns) {
   return rest < 0 ? (styx_time){sec - 1, (uint32_t)(rest + second)} : (styx_time){sec, (uint32_t)rest};
 }
 
-/* With both locks. */
-static styx_attr attr_of(const struct sx_inode *node) {
+/* With the space's lock; what changes with the contents is still missing. */
+static styx_attr attr_of_place(const struct sx_inode *node) {
   return (styx_attr){
       .qid = sx_inode_qid(node),
       .mode = node->mode,
-      .length = node->dir ? 0 : node->length,
-      .atime = time_out(atomic_load_explicit(&node->atime, memory_order_relaxed)),
-      .mtime = time_out(node->mtime),
       .name = sx_text_str(node->entry.name),
       .uid = sx_text_str(node->uid),
       .gid = sx_text_str(node->gid),
-      .muid = sx_text_str(node->muid),
       .n_uid = UINT32_MAX,
       .n_gid = UINT32_MAX,
       .n_muid = UINT32_MAX,
       .nlink = 1,
-      .ctime = time_out(node->mtime),
   };
 }
 
+/* With io. */
+static void add_contents(const struct sx_inode *node, styx_attr *attr) {
+  attr->qid.vers = atomic_load_explicit(&node->vers, memory_order_relaxed);
+  attr->length = node->dir ? 0 : node->length;
+  attr->atime = time_out(atomic_load_explicit(&node->atime, memory_order_relaxed));
+  attr->mtime = attr->ctime = time_out(node->mtime);
+  attr->muid = sx_text_str(node->muid);
+}
+
+/* One lock after the other: while somebody writes to the file only those wait who ask for that file. */
 styx_answer sx_op_getattr(styx_req *req, void *which, void *handle) {
   (void)handle;
   struct sx_space *space = styx_req_ctx(req);
   struct sx_inode *node = which;
   sx_space_lock(space);
-  pthread_rwlock_rdlock(&node->io);
-  styx_attr attr = attr_of(node);
-  struct sx_text *held[] = {sx_text_get(node->entry.name), sx_text_get(node->uid), sx_text_get(node->gid),
-                            sx_text_get(node->muid)};
-  pthread_rwlock_unlock(&node->io);
+  styx_attr attr = attr_of_place(node);
+  struct sx_text *name = sx_text_get(node->entry.name), *gid = sx_text_get(node->gid);
   sx_space_unlock(space);
+  pthread_rwlock_rdlock(&node->io);
+  add_contents(node, &attr);
+  struct sx_text *muid = sx_text_get(node->muid);
+  pthread_rwlock_unlock(&node->io);
   styx_answer answer = styx_reply_attr(req, &attr);
-  for (size_t i = 0; i < sizeof held / sizeof *held; i++)
-    sx_text_put(&space->alloc, held[i]);
+  sx_text_put(&space->alloc, name);
+  sx_text_put(&space->alloc, gid);
+  sx_text_put(&space->alloc, muid);
   return answer;
 }
 
@@ -113,23 +122,24 @@ static bool add_entry(styx_req *req, struct sx_inode *node) {
     entry.attr.name = sx_text_str(node->entry.name);
     return styx_dir_add(req, &entry);
   }
+  entry.attr = attr_of_place(node);
   pthread_rwlock_rdlock(&node->io);
-  entry.attr = attr_of(node);
+  add_contents(node, &entry.attr);
   bool fits = styx_dir_add(req, &entry);
   pthread_rwlock_unlock(&node->io);
   return fits;
 }
 
-/* A few entries behind *seq; false when that was all, or all that fits. */
+/* What stands in the next few slots behind *seq; false when that was all, or all that fits. */
 static bool list_some(styx_req *req, const struct sx_dir *dir, uint64_t *seq) {
-  size_t at = sx_dir_seek(dir, *seq);
-  for (int i = 0; i < BATCH; i++) {
-    struct sx_entry *entry = sx_dir_next(dir, &at);
-    if (!entry || !add_entry(req, sx_inode_of(entry)))
+  size_t at = sx_dir_seek(dir, *seq), end = dir->used - at > BATCH ? at + BATCH : dir->used;
+  for (; at < end; at++) {
+    struct sx_entry *entry = dir->slots[at].entry;
+    if (entry && !add_entry(req, sx_inode_of(entry)))
       return false;
-    *seq = entry->seq;
+    *seq = dir->slots[at].seq;
   }
-  return true;
+  return at < dir->used;
 }
 
 styx_answer sx_op_readdir(styx_req *req, void *which, void *handle, uint64_t cookie) {
@@ -138,7 +148,10 @@ styx_answer sx_op_readdir(styx_req *req, void *which, void *handle, uint64_t coo
   struct sx_inode *node = which;
   if (!node->dir)
     return styx_reply_error(req, ENOTDIR);
-  for (bool more = true; more;) {
+  bool more = true;
+  for (int batches = 0; more; batches++) {
+    if (batches == SHORT && !styx_req_may_block(req))
+      return styx_reply_would_block(req);
     sx_space_lock(space);
     more = list_some(req, node->dir, &cookie);
     sx_space_unlock(space);

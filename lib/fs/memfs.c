@@ -58,24 +58,54 @@ static styx_err write_at(struct sx_memfile *file, const struct sx_memhandle *han
   return err;
 }
 
-static styx_answer mem_write(styx_req *req, void *which, void *opened, uint64_t offset, const void *data,
+/* EAGAIN: it would take long, and nothing is done. */
+static styx_err write_locked(struct styx_memfs *fs, struct sx_memfile *file, const struct sx_memhandle *handle,
+                             uint64_t offset, const void *data, uint32_t count, bool may_block, size_t *done) {
+  struct sx_text *old = NULL;
+  pthread_rwlock_wrlock(&file->node.io);
+  bool later = !may_block && sx_pages_moves(&file->pages, count) > SX_MEM_ENTRIES;
+  styx_err err = later ? EAGAIN : write_at(file, handle, offset, data, count, done);
+  if (*done)
+    old = sx_inode_modified_locked(&file->node, handle->user);
+  pthread_rwlock_unlock(&file->node.io);
+  sx_text_put(&fs->space.alloc, old);
+  return err;
+}
+
+static bool has_dead(struct styx_memfs *fs) {
+  sx_space_lock(&fs->space);
+  bool any = fs->dead != NULL;
+  sx_space_unlock(&fs->space);
+  return any;
+}
+
+static styx_answer mem_write(styx_req *req, void *which, void *handle, uint64_t offset, const void *data,
                              uint32_t count) {
   struct styx_memfs *fs = styx_req_ctx(req);
   struct sx_memfile *file = which;
-  struct sx_memhandle *handle = opened;
+  bool may_block = styx_req_may_block(req);
+  size_t done = 0;
   if (file->node.dir)
     return styx_reply_error(req, EISDIR);
   if (count == 0)
     return styx_reply_count(req, 0);
-  size_t done = 0;
-  struct sx_text *old = NULL;
-  pthread_rwlock_wrlock(&file->node.io);
-  styx_err err = write_at(file, handle, offset, data, count, &done);
+  styx_err err = write_locked(fs, file, handle, offset, data, count, may_block, &done);
+  if ((err == ENOSPC || err == ENOMEM) && !done && has_dead(fs)) { /* there is room that nobody has given back yet */
+    err = EAGAIN;
+    if (may_block) {
+      sx_inode_free(&fs->space, &fs->dead, SIZE_MAX);
+      err = write_locked(fs, file, handle, offset, data, count, may_block, &done);
+    }
+  }
   if (done)
-    old = sx_inode_modified_locked(&file->node, handle->user);
+    return styx_reply_count(req, (uint32_t)done);
+  return err == EAGAIN ? styx_reply_would_block(req) : styx_reply_error(req, err);
+}
+
+void sx_mem_empty(struct sx_memfile *file) {
+  pthread_rwlock_wrlock(&file->node.io);
+  sx_pages_cut(&file->pages, 0);
   pthread_rwlock_unlock(&file->node.io);
-  sx_text_put(&fs->space.alloc, old);
-  return done ? styx_reply_count(req, (uint32_t)done) : styx_reply_error(req, err);
 }
 
 void sx_mem_truncate(struct styx_memfs *fs, struct sx_memfile *file, uint64_t length, struct sx_text *user) {
@@ -108,7 +138,7 @@ static const styx_fs_ops ops = {
     .setattr = sx_mem_setattr,
     .remove = sx_mem_remove,
     .close = sx_mem_close,
-    .forget = sx_op_forget,
+    .forget = sx_mem_forget,
 };
 
 /* ---- its life ---- */
@@ -125,10 +155,25 @@ static styx_memfs_config read_config(const styx_memfs_config *given) {
   return config;
 }
 
-static void fini_file(struct sx_space *space, struct sx_inode *node) {
+static bool fini_file(struct sx_space *space, struct sx_inode *node, size_t *most) {
   (void)space;
-  if (!node->dir)
-    sx_pages_fini(&sx_memfile_of(node)->pages);
+  return node->dir || sx_pages_fini(&sx_memfile_of(node)->pages, most);
+}
+
+void sx_mem_unlock(struct styx_memfs *fs, bool all) {
+  bool any = fs->dead != NULL;
+  sx_space_unlock(&fs->space);
+  if (any)
+    sx_inode_free(&fs->space, &fs->dead, all ? SIZE_MAX : SX_MEM_PIECES);
+}
+
+bool sx_mem_is_large(struct sx_inode *node) {
+  if (node->dir)
+    return false;
+  pthread_rwlock_rdlock(&node->io);
+  size_t pages = sx_memfile_of(node)->pages.table.count;
+  pthread_rwlock_unlock(&node->io);
+  return pages > SX_MEM_PIECES;
 }
 
 styx_memfs *styx_memfs_new(const styx_memfs_config *given) {
@@ -150,6 +195,7 @@ styx_memfs *styx_memfs_new(const styx_memfs_config *given) {
 void styx_memfs_free(styx_memfs *fs) {
   if (!fs)
     return;
+  sx_inode_free(&fs->space, &fs->dead, SIZE_MAX);
   sx_space_fini(&fs->space);
   styx_allocator alloc = fs->alloc;
   sx_free(&alloc, fs, sizeof *fs);

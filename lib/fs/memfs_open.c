@@ -1,4 +1,4 @@
-/* memfs_open.c: open, create, close and remove of memfs. */
+/* memfs_open.c: open, create, close, remove and forget of memfs. */
 #include "fs/memfs_state.h"
 
 #include "base/alloc.h"
@@ -40,17 +40,19 @@ styx_answer sx_mem_open(styx_req *req, void *which, uint32_t flags) {
   struct styx_memfs *fs = styx_req_ctx(req);
   struct sx_inode *node = which;
   struct sx_memhandle *handle = NULL;
+  if ((flags & STYX_O_TRUNC) && !styx_req_may_block(req) && sx_mem_is_large(node))
+    return styx_reply_would_block(req);
   sx_space_lock(&fs->space);
   styx_err err = open_node(fs, node, styx_req_user(req), flags, &handle);
   bool truncate = !err && (flags & STYX_O_TRUNC) && !node->dir && !(node->mode & STYX_DMAPPEND);
+  styx_qid qid = sx_inode_qid(node);
   sx_space_unlock(&fs->space);
   if (err)
     return styx_reply_error(req, err);
-  if (truncate)
+  if (truncate) {
     sx_mem_truncate(fs, sx_memfile_of(node), 0, handle->user);
-  sx_space_lock(&fs->space);
-  styx_qid qid = sx_inode_qid(node);
-  sx_space_unlock(&fs->space);
+    qid.vers = atomic_load_explicit(&node->vers, memory_order_relaxed);
+  }
   return styx_reply_open(req, qid, handle);
 }
 
@@ -91,6 +93,7 @@ static styx_err make(struct styx_memfs *fs, struct making *m) {
   styx_err err = may_create(&fs->space, m->dir, m->user, m->name);
   if (err)
     return err;
+  sx_dir_tidy(m->dir->dir, SIZE_MAX);
   m->handle = new_handle(alloc, sx_inode_user(&fs->space, m->dir, m->user), m->flags);
   if (m->handle && sx_dir_reserve(m->dir->dir))
     m->node = new_file(fs, m->dir, m->handle->user, m->name, m->mode);
@@ -110,17 +113,21 @@ styx_answer sx_mem_create(styx_req *req, void *which, styx_str name, uint32_t fl
   struct styx_memfs *fs = styx_req_ctx(req);
   struct making m = {.dir = which, .user = styx_req_user(req), .name = name, .flags = flags, .mode = mode};
   styx_qid qid = {0};
+  bool may_block = styx_req_may_block(req);
   sx_space_lock(&fs->space);
-  styx_err err = make(fs, &m);
-  if (!err)
+  bool later = !may_block && m.dir->dir && sx_dir_moves(m.dir->dir) > SX_MEM_ENTRIES;
+  styx_err err = later ? STYX_OK : make(fs, &m);
+  if (m.node)
     qid = sx_inode_qid(m.node);
-  sx_space_unlock(&fs->space);
+  sx_mem_unlock(fs, may_block);
+  if (later)
+    return styx_reply_would_block(req);
   return err ? styx_reply_error(req, err) : styx_reply_create(req, m.node, qid, m.handle);
 }
 
-/* ---- remove and close ---- */
+/* ---- remove, close and forget ---- */
 
-static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_str user, struct sx_inode **dead) {
+static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_str user) {
   styx_err err = sx_inode_may_remove(&fs->space, node, user);
   if (err)
     return err;
@@ -129,43 +136,63 @@ static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_s
     return ENOMEM;
   sx_inode_modified(&fs->space, node->parent, who);
   sx_text_put(&fs->space.alloc, who);
-  sx_inode_unlink(node, dead);
+  sx_inode_unlink(node, &fs->dead);
   return STYX_OK;
 }
 
-styx_answer sx_mem_remove(styx_req *req, void *node) {
+/* With the space's lock. */
+static bool takes_long(struct sx_inode *node) {
+  return sx_mem_is_large(node) || (node->parent && sx_dir_moves(node->parent->dir) > SX_MEM_ENTRIES);
+}
+
+styx_answer sx_mem_remove(styx_req *req, void *which) {
   struct styx_memfs *fs = styx_req_ctx(req);
-  struct sx_inode *dead = NULL;
+  struct sx_inode *node = which;
+  bool may_block = styx_req_may_block(req), last = false;
   sx_space_lock(&fs->space);
-  styx_err err = remove_node(fs, node, styx_req_user(req), &dead);
-  sx_space_unlock(&fs->space);
-  sx_inode_free(&fs->space, dead);
+  bool later = !may_block && takes_long(node);
+  styx_err err = later ? STYX_OK : remove_node(fs, node, styx_req_user(req));
+  if (!later && !err) {
+    last = !node->dir && node->refs == 1 && !node->openers; /* this fid's, which is going */
+    sx_dir_tidy(node->parent->dir, may_block ? SIZE_MAX : SX_MEM_ENTRIES);
+  }
+  sx_mem_unlock(fs, may_block);
+  if (later)
+    return styx_reply_would_block(req);
+  if (last)
+    sx_mem_empty(sx_memfile_of(node)); /* here it may take its time, when the fid is forgotten it may not */
   return err ? styx_reply_error(req, err) : styx_reply_ok(req);
 }
 
 /* The right to remove was checked when it was opened. */
-static styx_err remove_on_close(struct styx_memfs *fs, struct sx_inode *node, struct sx_text *user,
-                                struct sx_inode **dead) {
+static styx_err remove_on_close(struct styx_memfs *fs, struct sx_inode *node, struct sx_text *user) {
   if (!sx_inode_linked(&fs->space, node))
     return STYX_OK;
   if (node->dir && node->dir->live)
     return ENOTEMPTY;
   sx_inode_modified(&fs->space, node->parent, user);
-  sx_inode_unlink(node, dead);
+  sx_inode_unlink(node, &fs->dead);
+  sx_dir_tidy(node->parent->dir, SX_MEM_ENTRIES);
   return STYX_OK;
 }
 
 styx_err sx_mem_close(void *ctx, void *which, void *opened) {
   struct styx_memfs *fs = ctx;
-  struct sx_inode *node = which, *dead = NULL;
+  struct sx_inode *node = which;
   struct sx_memhandle *handle = opened;
   styx_err err = STYX_OK;
   sx_space_lock(&fs->space);
   node->openers--;
   if (handle->flags & STYX_O_RCLOSE)
-    err = remove_on_close(fs, node, handle->user, &dead);
-  sx_space_unlock(&fs->space);
-  sx_inode_free(&fs->space, dead);
+    err = remove_on_close(fs, node, handle->user);
+  sx_mem_unlock(fs, false);
   free_handle(&fs->space.alloc, handle);
   return err;
+}
+
+void sx_mem_forget(void *ctx, void *node) {
+  struct styx_memfs *fs = ctx;
+  sx_space_lock(&fs->space);
+  sx_inode_put(node, &fs->dead);
+  sx_mem_unlock(fs, false);
 }

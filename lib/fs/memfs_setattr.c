@@ -117,18 +117,17 @@ static styx_err allocate(struct styx_memfs *fs, struct sx_inode *node, struct ch
 }
 
 /* Also gives back what the change has put out of use. */
-static void release(struct styx_memfs *fs, struct change *c, struct sx_inode *dead) {
+static void release(struct styx_memfs *fs, struct change *c) {
   sx_text_put(&fs->space.alloc, c->who);
   sx_text_put(&fs->space.alloc, c->name);
   sx_text_put(&fs->space.alloc, c->gid);
-  sx_inode_free(&fs->space, dead);
 }
 
 /* ---- doing it ---- */
 
-static void rename_node(struct styx_memfs *fs, struct sx_inode *node, struct change *c, struct sx_inode **dead) {
+static void rename_node(struct styx_memfs *fs, struct sx_inode *node, struct change *c) {
   if (c->replaced)
-    sx_inode_unlink(c->replaced, dead);
+    sx_inode_unlink(c->replaced, &fs->dead);
   c->name = sx_dir_rename(node->parent->dir, &node->entry, c->name);
   sx_inode_modified(&fs->space, node->parent, c->who);
 }
@@ -171,26 +170,43 @@ static styx_str group_of(const styx_setattr *set, char digits[16]) {
   return styx_str_of(digits);
 }
 
+/* With the space's lock. */
+static bool takes_long(struct sx_inode *node, const struct change *c) {
+  if ((c->what & STYX_SET_LENGTH) && sx_mem_is_large(node))
+    return true;
+  return (c->what & STYX_SET_NAME) &&
+         (sx_dir_moves(node->parent->dir) > SX_MEM_ENTRIES || (c->replaced && sx_mem_is_large(c->replaced)));
+}
+
+/* What needs the space's lock; contents and times follow without it. */
+static styx_err apply(struct styx_memfs *fs, struct sx_inode *node, struct change *c, styx_str group) {
+  styx_err err = allocate(fs, node, c, group);
+  if (!err && (c->what & STYX_SET_NAME))
+    rename_node(fs, node, c);
+  if (!err && (c->what & (STYX_SET_MODE | STYX_SET_GID)))
+    apply_rights(node, c);
+  return err;
+}
+
 styx_answer sx_mem_setattr(styx_req *req, void *which, void *handle, const styx_setattr *set) {
   struct styx_memfs *fs = styx_req_ctx(req);
-  struct sx_inode *node = which, *dead = NULL;
+  struct sx_inode *node = which;
   struct change c = {.set = set, .what = set->valid, .user = styx_req_user(req)};
   char digits[16];
   styx_str group = group_of(set, digits);
+  bool may_block = styx_req_may_block(req);
   sx_space_lock(&fs->space);
   styx_err err = check(fs, node, handle, &c, group);
-  if (!err)
-    err = allocate(fs, node, &c, group);
-  if (!err && (c.what & STYX_SET_NAME))
-    rename_node(fs, node, &c, &dead);
-  if (!err && (c.what & (STYX_SET_MODE | STYX_SET_GID)))
-    apply_rights(node, &c);
-  sx_space_unlock(&fs->space);
-  /* Freeing pages takes its time, so contents follow without the space's lock. */
+  bool later = !err && !may_block && takes_long(node, &c);
+  if (!err && !later)
+    err = apply(fs, node, &c, group);
+  sx_mem_unlock(fs, may_block);
+  if (later)
+    return styx_reply_would_block(req);
   if (!err && (c.what & STYX_SET_LENGTH))
     sx_mem_truncate(fs, sx_memfile_of(node), set->length, c.who);
   if (!err && (c.what & TIMES))
     apply_times(node, &c);
-  release(fs, &c, dead);
+  release(fs, &c);
   return err ? styx_reply_error(req, err) : styx_reply_ok(req);
 }

@@ -32,11 +32,6 @@ void sx_pages_init(struct sx_pages *pages, const styx_allocator *alloc, uint64_t
   sx_table_init(&pages->table, alloc, seed);
 }
 
-void sx_pages_fini(struct sx_pages *pages) {
-  sx_pages_cut(pages, 0);
-  sx_table_fini(&pages->table);
-}
-
 static struct sx_page *find(struct sx_pages *pages, uint64_t index) {
   return index ? sx_table_get(&pages->table, index) : &pages->first;
 }
@@ -50,6 +45,10 @@ static struct sx_page *add(struct sx_pages *pages, uint64_t index) {
   pages->list = page;
   sx_table_put(&pages->table, index, page);
   return page;
+}
+
+size_t sx_pages_moves(const struct sx_pages *pages, size_t n) {
+  return sx_table_moves(&pages->table, n / SX_PAGE_SIZE + 2);
 }
 
 /* The room to make for need bytes: a page behind a full one will most likely become full; a lone one, in a file that is
@@ -151,6 +150,20 @@ static void cut_page(struct sx_pages *pages, struct sx_page *page, uint32_t leng
     page->data = NULL;
     page->cap = 0;
   }
+}
+
+/* The table keeps its size, and the pages that are gone: it is not asked any more. */
+bool sx_pages_fini(struct sx_pages *pages, size_t *most) {
+  for (struct sx_page *page; (page = pages->list) && *most; --*most) {
+    pages->list = page->next;
+    cut_page(pages, page, 0);
+    sx_free(pages->alloc, page, sizeof *page);
+  }
+  if (pages->list)
+    return false;
+  cut_page(pages, &pages->first, 0);
+  sx_table_fini(&pages->table);
+  return true;
 }
 
 void sx_pages_cut(struct sx_pages *pages, uint64_t length) {

@@ -34,7 +34,11 @@ struct sx_pages {
 
 /* seed: a secret number, so that no peer can choose offsets that collide. */
 void sx_pages_init(struct sx_pages *pages, const styx_allocator *alloc, uint64_t seed, struct sx_quota *quota);
-void sx_pages_fini(struct sx_pages *pages);
+/* Gives everything back, a page counting one in *most; false when that is used up and there is more. */
+bool sx_pages_fini(struct sx_pages *pages, size_t *most);
+
+/* How many pages are moved to another place in the table when n bytes are written: none nearly always. */
+size_t sx_pages_moves(const struct sx_pages *pages, size_t n);
 
 /* n bytes at offset; zero where nothing was written. */
 void sx_pages_read(struct sx_pages *pages, uint64_t offset, void *buf, size_t n);

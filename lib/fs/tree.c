@@ -8,11 +8,12 @@
 
 /* ---- its life ---- */
 
-static void fini_file(struct sx_space *space, struct sx_inode *node) {
-  (void)space;
+static bool fini_file(struct sx_space *space, struct sx_inode *node, size_t *most) {
+  (void)space, (void)most;
   struct styx_file *file = sx_file_of(node);
   if (file->ops.destroy)
     file->ops.destroy(file->aux);
+  return true;
 }
 
 styx_tree *styx_tree_new(const char *user, const styx_allocator *allocator) {
@@ -136,32 +137,42 @@ styx_err styx_tree_text(styx_tree *tree, styx_file *dir, const char *name, const
 
 /* ---- taking out and changing ---- */
 
-/* Leaf by leaf, since a tree can be deeper than a stack. */
-static void unlink_all(struct sx_inode *top, struct sx_inode **dead) {
-  for (struct sx_inode *node = top;;) {
+enum {
+  BATCH = 64 /* steps under one hold of the lock */
+};
+
+/* Take some of the files beneath top out, leaf by leaf, since a tree can be deeper than a stack; false: that was all. Only so
+ * many at once, because clients wait for the lock meanwhile. */
+static bool unlink_some(struct sx_inode *top, struct sx_inode **dead) {
+  struct sx_inode *node = top;
+  for (int i = 0; i < BATCH; i++) {
     struct sx_entry *child = node->dir ? sx_dir_last(node->dir) : NULL;
-    if (child) {
-      node = sx_inode_of(child);
-      continue;
-    }
-    struct sx_inode *parent = node->parent; /* stays: it is still in the tree itself */
-    sx_inode_unlink(node, dead);
-    if (node == top)
-      return;
-    node = parent;
+    if (!child && node == top)
+      return false;
+    struct sx_inode *leaf = node;
+    node = child ? sx_inode_of(child) : node->parent; /* which stays: it is still linked itself, or top */
+    if (!child)
+      sx_inode_unlink(leaf, dead);
   }
+  return true;
 }
 
 styx_err styx_tree_remove(styx_tree *tree, styx_file *file) {
-  struct sx_inode *dead = NULL;
-  if (&file->node == tree->space.root)
+  struct sx_inode *dead = NULL, *top = &file->node;
+  if (top == tree->space.root)
     return EBUSY;
   sx_space_lock(&tree->space);
-  struct sx_inode *parent = file->node.parent;
-  sx_inode_modified(&tree->space, parent, parent->uid);
-  unlink_all(&file->node, &dead);
+  top->refs++; /* ours */
+  sx_inode_modified(&tree->space, top->parent, top->parent->uid);
+  sx_inode_unlink(top, &dead);
+  sx_dir_tidy(top->parent->dir, SIZE_MAX);
+  while (unlink_some(top, &dead)) {
+    sx_space_unlock(&tree->space);
+    sx_space_lock(&tree->space);
+  }
+  sx_inode_put(top, &dead);
   sx_space_unlock(&tree->space);
-  sx_inode_free(&tree->space, dead);
+  sx_inode_free(&tree->space, &dead, SIZE_MAX);
   return STYX_OK;
 }
 

@@ -93,7 +93,8 @@ const styx_fs_ops sx_tree_ops = {
     .size = sizeof sx_tree_ops,
     .name = "tree",
     .serial = STYX_PARALLEL,
-    /* Not open, read, write, close and forget: these run code of the program. */
+    /* Not open, read, write, close and forget: these run code of the program. Its threads take the lock too, for a few files
+     * at a time; for longer only when a directory with very many files doubles its table. */
     .nowait = STYX_OP(attach) | STYX_OP(walk) | STYX_OP(create) | STYX_OP(readdir) | STYX_OP(getattr) |
               STYX_OP(setattr) | STYX_OP(remove) | STYX_OP(fsync),
     .attach = sx_op_attach,

@@ -19,14 +19,11 @@ static struct sx_segment *segment_new(styx_session *s, size_t cap) {
   return g;
 }
 
-struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release,
-                                     void *arg) {
+struct sx_segment *sx_segment_of_ref(styx_session *s, void *data, size_t len) {
   struct sx_segment *g = segment_new(s, 0);
   if (g) {
-    g->g_base = (uint8_t *)(uintptr_t)data; /* only read: a span has no const because struct iovec has none */
+    g->g_base = data;
     g->g_len = len;
-    g->g_release = release;
-    g->g_release_arg = arg;
   }
   return g;
 }
@@ -35,6 +32,13 @@ void sx_segment_free(styx_session *s, struct sx_segment *g) {
   if (g->g_cap)
     sx_free(&s->s_alloc, g->g_base, g->g_cap);
   sx_free(&s->s_alloc, g, sizeof *g);
+}
+
+void sx_segments_free(styx_session *s, struct sx_segment *first) {
+  for (struct sx_segment *next; first; first = next) {
+    next = first->g_next;
+    sx_segment_free(s, first);
+  }
 }
 
 /* The bytes are not needed any more: memory that belongs to somebody is given back by a work item. */
@@ -156,20 +160,39 @@ bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len) {
   return true;
 }
 
+/* A trace sees a message whole: what is in several pieces is put together for it. */
+static void trace_pieces(styx_session *s, uint16_t tag, const styx_span *pieces, size_t n, size_t count) {
+  styx_msg m = {.type = STYX_Rread, .tag = tag, .count = (uint32_t)count, .data = n ? pieces[0].base : NULL};
+  uint8_t *whole = n > 1 ? sx_alloc(&s->s_alloc, count) : NULL;
+  if (n > 1 && !whole)
+    return;
+  for (size_t i = 0, at = 0; whole && i < n; at += pieces[i++].len)
+    memcpy(whole + at, pieces[i].base, pieces[i].len);
+  if (whole)
+    m.data = whole;
+  s->s_hooks.trace(s->s_hook_arg, true, &m);
+  sx_free(&s->s_alloc, whole, count);
+}
+
 bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref) {
-  uint32_t count = (uint32_t)(*ref)->g_len;
+  styx_span pieces[1 + STYX_MAXREFS];
+  size_t n = 0, count = 0;
   uint8_t *at = s->s_hungup ? NULL : room(s, STYX_RREADHDRSZ);
   if (!at)
     return false;
-  sx_rread_header(at, tag, count);
-  append(s, *ref);
-  *ref = NULL;
-  s->s_info.messages_out++;
-  tap_out(s, (styx_span[]){{at, STYX_RREADHDRSZ}, {s->s_out.o_last->g_base, count}}, 2);
-  if (s->s_hooks.trace) {
-    styx_msg m = {.type = STYX_Rread, .tag = tag, .count = count, .data = s->s_out.o_last->g_base};
-    s->s_hooks.trace(s->s_hook_arg, true, &m);
+  pieces[n++] = (styx_span){at, STYX_RREADHDRSZ};
+  for (struct sx_segment *g; (g = *ref);) {
+    *ref = g->g_next;
+    g->g_next = NULL;
+    pieces[n++] = (styx_span){g->g_base, g->g_len};
+    count += g->g_len;
+    append(s, g);
   }
+  sx_rread_header(at, tag, (uint32_t)count);
+  s->s_info.messages_out++;
+  tap_out(s, pieces, n);
+  if (s->s_hooks.trace)
+    trace_pieces(s, tag, pieces + 1, n - 1, count);
   pause_if_full(s);
   return true;
 }

@@ -1,4 +1,5 @@
-/* pass.c: filesystems in front of others: requests that are handed on, and the paths that those in front choose by. */
+/* pass.c: filesystems in front of others: requests that are handed on, and the paths that those in front choose by. And
+ * requests that would block, which go the same way: they run again. */
 #include "session/state.h"
 
 #include <string.h>
@@ -8,17 +9,32 @@ styx_answer styx_pass(styx_req *req, const styx_fs *fs) {
   return sx_req_call(req);
 }
 
-/* As between two elements of a walk nothing has happened yet: a flush that came meanwhile is obeyed here. */
-void sx_passed(styx_req *r) {
+/* What the handler has prepared for an answer, it prepares anew; room for data stays. */
+static void forget_preparations(styx_req *r) {
+  r->r_frame_len = 0;
+  r->r_err = STYX_OK;
+  r->r_iounit = 0;
+  r->r_stream = false;
+}
+
+/* As between two elements of a walk nothing has happened yet: a flush that came meanwhile is obeyed here. What would block is
+ * asked of the filesystem that said so: those in front have been asked, and have passed it on. */
+void sx_run_again(styx_req *r) {
   const styx_fs *fs = r->r_fs;
+  bool would_block = r->r_answer == SX_A_WOULD_BLOCK;
   bool asked = r->r_silent || (atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_ASKED);
   if (asked && !r->r_must_run) {
     r->r_answer = SX_A_INTERRUPTED;
     sx_finish(r);
     return;
   }
-  sx_queue(r, r->r_op);
+  forget_preparations(r);
+  if (r->r_op == STYX_OP_readdir)
+    sx_dirread_start(r, sx_pin(r)); /* from where it started before */
+  else
+    sx_queue(r, r->r_op);
   r->r_fs = fs;
+  r->r_may_block |= would_block;
 }
 
 /* ---- paths ---- */

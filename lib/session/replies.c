@@ -68,6 +68,10 @@ styx_answer styx_reply_pass(styx_req *req, const styx_fs *fs) {
   return publish(req, SX_A_PASS);
 }
 
+bool styx_req_may_block(const styx_req *req) { return req->r_may_block; }
+
+styx_answer styx_reply_would_block(styx_req *req) { return claim(req) ? publish(req, SX_A_WOULD_BLOCK) : ANSWERED; }
+
 styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid) {
   if (!claim(req))
     return ANSWERED;
@@ -172,19 +176,42 @@ styx_answer styx_reply_slice(styx_req *req, const void *file, size_t len) {
   return styx_reply_data(req, (const char *)file + offset, len - (size_t)offset);
 }
 
-styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg) {
+/* One segment for each span that has any of the count bytes, at least one; the last has the release. NULL: no memory. */
+static struct sx_segment *segments_of(styx_session *s, const styx_span *spans, size_t n, size_t count,
+                                      styx_release_fn *release, void *arg) {
+  struct sx_segment *first = NULL, *last = NULL;
+  for (size_t i = 0; !last || (i < n && count); i++) {
+    size_t len = i < n && spans[i].len < count ? spans[i].len : i < n ? count : 0;
+    struct sx_segment *g = sx_segment_of_ref(s, i < n ? spans[i].base : NULL, len);
+    if (!g) {
+      sx_segments_free(s, first);
+      return NULL;
+    }
+    *(last ? &last->g_next : &first) = g;
+    last = g;
+    count -= len;
+  }
+  last->g_release = release;
+  last->g_release_arg = arg;
+  return first;
+}
+
+styx_answer styx_reply_refs(styx_req *req, const styx_span *spans, size_t n, styx_release_fn *release, void *arg) {
   if (!claim(req)) {
     release(arg);
     return ANSWERED;
   }
-  if (len > req->r_msg.count)
-    len = req->r_msg.count;
-  req->r_segment = sx_segment_of_ref(req->r_session, data, len, release, arg);
+  req->r_segment = n <= STYX_MAXREFS ? segments_of(req->r_session, spans, n, req->r_msg.count, release, arg) : NULL;
   if (!req->r_segment) {
     release(arg);
-    return publish_error(req, ENOMEM);
+    return publish_error(req, n <= STYX_MAXREFS ? ENOMEM : EIO);
   }
   return publish(req, SX_A_REF);
+}
+
+styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg) {
+  /* Only read: a span has no const because struct iovec has none. */
+  return styx_reply_refs(req, &(styx_span){(void *)(uintptr_t)data, len}, 1, release, arg);
 }
 
 /* ---- attributes and directory entries ---- */

@@ -111,12 +111,13 @@ static void drop_leftovers(styx_req *r) {
       sx_node_put(s, r->r_walk->wk_at);
     sx_free(&s->s_alloc, r->r_walk, sizeof *r->r_walk);
   }
-  if (r->r_segment)
-    sx_segment_over(s, r->r_segment);
+  for (struct sx_segment *g; (g = r->r_segment);) {
+    r->r_segment = g->g_next;
+    sx_segment_over(s, g);
+  }
   r->r_node = NULL;
   r->r_binding = NULL;
   r->r_walk = NULL;
-  r->r_segment = NULL;
 }
 
 static void release_reserved(styx_req *r) {
@@ -211,6 +212,8 @@ static const uint16_t valid_answers[STYX_NOPS] = {
 static void answered(styx_req *r) {
   styx_session *s = r->r_session;
   uint16_t valid = valid_answers[r->r_op] | 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED | 1 << SX_A_PASS;
+  if (!r->r_may_block) /* else it could say so for ever */
+    valid |= 1 << SX_A_WOULD_BLOCK;
   if (r->r_dropped) {
     s->s_info.dropped_answers++;
     sx_log(s, STYX_LOG_ERROR, "handler returned without an answer", styx_msg_name(r->r_msg.type));
@@ -222,8 +225,8 @@ static void answered(styx_req *r) {
   }
   if (r->r_detached)
     detached_over(r);
-  else if (r->r_answer == SX_A_PASS)
-    sx_passed(r);
+  else if (r->r_answer == SX_A_PASS || r->r_answer == SX_A_WOULD_BLOCK)
+    sx_run_again(r);
   else if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
     sx_walk_answered(r);
   else

@@ -144,13 +144,14 @@ styx_work_info styx_work_about(const styx_work *work) {
     /* A walk is on its way from its fid; a tombstone has no pin. */
     const struct sx_node *at = r->r_walk ? r->r_walk->wk_at : sx_pin(r) ? sx_pin(r)->b_node : NULL;
     const void *node = at ? at->n_node : NULL;
-    return (styx_work_info){fs_of(r), (int)r->r_op, r->r_must_run, r->r_msg.fid, node};
+    return (styx_work_info){fs_of(r), (int)r->r_op, r->r_must_run, r->r_msg.fid, node, r->r_may_block};
   }
   const struct sx_node *n = w->w_kind == SX_CLOSE    ? SX_OF(struct sx_binding, b_work, w)->b_node
                             : w->w_kind == SX_FORGET ? SX_OF(struct sx_node, n_work, w)
                                                      : NULL;
   if (!n)
     return (styx_work_info){.op = -1};
-  return (styx_work_info){&n->n_user->u_export->fs, w->w_kind == SX_CLOSE ? STYX_OP_close : STYX_OP_forget, true,
-                          STYX_NOFID, n->n_node};
+  const styx_fs *fs = &n->n_user->u_export->fs;
+  int op = w->w_kind == SX_CLOSE ? STYX_OP_close : STYX_OP_forget;
+  return (styx_work_info){fs, op, true, STYX_NOFID, n->n_node, !(fs->ops->nowait >> op & 1)};
 }

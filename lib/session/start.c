@@ -7,6 +7,7 @@
 void sx_queue(styx_req *r, enum styx_op op) {
   r->r_op = op;
   r->r_fs = &r->r_user->u_export->fs;
+  r->r_may_block = !(r->r_fs->ops->nowait >> op & 1);
   r->r_answer = SX_A_NONE;
   atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed); /* the runner's */
   /* The bits beside the state stay: another thread may be setting none, since nobody runs r. release pairs with: run.c */

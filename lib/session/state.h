@@ -31,8 +31,8 @@ struct sx_post {
 
 /* ---- the request word ---- */
 
-/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk, and what is passed on, go from there to QUEUED again), CANCELLED beside
- * them. PARKED and QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever
+/* PARKED -> QUEUED -> RUNNING -> ANSWERED (a walk, what is passed on and what would block go from there to QUEUED again),
+ * CANCELLED beside them. PARKED and QUEUED are left under the lock, save QUEUED -> RUNNING by the runner; RUNNING -> ANSWERED by whoever
  * answers first. */
 enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, SX_CANCELLED = 4 };
 
@@ -120,7 +120,8 @@ enum sx_answer {
   SX_A_DIR,
   SX_A_ATTR,
   SX_A_COUNT,
-  SX_A_PASS /* no answer: r_fs is to be asked */
+  SX_A_PASS,       /* no answer: r_fs is to be asked */
+  SX_A_WOULD_BLOCK /* no answer: the same once more, where it may block */
 };
 
 struct sx_walk {
@@ -157,6 +158,7 @@ struct styx_req {
   struct sx_binding *r_binding; /* to be filled and bound to a fid */
   struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
   const styx_fs *r_fs;          /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
+  bool r_may_block;             /* false: r_op is declared nowait, and has not answered that it would block */
   struct sx_walk *r_walk;
   styx_setattr r_setattr;
   uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
@@ -173,7 +175,7 @@ struct styx_req {
   uint32_t r_count;
   uint8_t *r_frame; /* the outgoing message, header included */
   size_t r_frame_size, r_frame_len;
-  struct sx_segment *r_segment; /* of styx_reply_ref */
+  struct sx_segment *r_segment; /* of styx_reply_refs: the first of some that are linked */
 
   styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
   void *r_cancel_arg;
@@ -328,18 +330,18 @@ void sx_detach(styx_req *r); /* the same without an answer: it runs on, and what
 enum { SX_PATH = 4096 };
 /* The path of the node that name in from leads to (from NULL: of a root), and its length; 0: none is kept. */
 size_t sx_path_make(char out[SX_PATH], const styx_fs_ops *ops, const struct sx_node *from, styx_str name);
-void sx_passed(styx_req *r); /* r is answered by styx_reply_pass */
+void sx_run_again(styx_req *r); /* r is answered by styx_reply_pass or styx_reply_would_block */
 
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
 bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len); /* takes *frame */
-bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref */
+bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref, with all behind it */
 void sx_out_clear(styx_session *s);
-struct sx_segment *sx_segment_of_ref(styx_session *s, const void *data, size_t len, styx_release_fn *release,
-                                     void *arg);
+struct sx_segment *sx_segment_of_ref(styx_session *s, void *data, size_t len);
 void sx_segment_over(styx_session *s, struct sx_segment *g);
 void sx_segment_free(styx_session *s, struct sx_segment *g);
+void sx_segments_free(styx_session *s, struct sx_segment *first); /* linked, and in no outbox */
 
 /* run.c */
 styx_answer sx_req_call(styx_req *r); /* r_op of r_fs */

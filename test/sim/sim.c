@@ -24,7 +24,8 @@ static void step_prompt(struct conn *c) {
   if (c->closed_by_peer || !styx_session_wants_input(c->s))
     return;
   sim_feed(c, c->tx_len);
-  if (w->exports[0].fs.ops == &w->front) /* what it has passed on starts, or is over, when it is retired */
+  /* What was passed on, or would have blocked, starts, or is over, when it is retired. */
+  if (w->exports[0].fs.ops == &w->front || w->ops.nowait)
     sim_retire(c);
   while (!c->closed_by_peer && sim_drain(c, SIZE_MAX))
     continue;

@@ -56,6 +56,7 @@ struct creq {
   bool version_ok;
 
   enum fs_outcome fs; /* what the filesystem did, where the operation says which request it is */
+  bool would_block;   /* it has answered so, and is to be called again */
   uint32_t fs_ok;     /* walk: elements found */
   uint32_t fs_count;  /* read, write */
 };
@@ -93,6 +94,7 @@ struct call {
   bool armed, cb_started, pending, answered;
   bool owned;     /* threads: somebody has taken the answer upon itself, as behind a lock of the filesystem's */
   bool published; /* the reply call has returned */
+  bool again;     /* its answer was that it would block */
   uint64_t offset;
   uint32_t count, flags;
   const uint8_t *data;
@@ -148,7 +150,8 @@ struct sim {
   char why[512];
 
   /* the dice of this seed */
-  int p_later, p_nest, p_error, p_arm, p_split, p_second, p_wrong;
+  int p_later, p_nest, p_error, p_arm, p_split, p_second, p_wrong, p_would_block;
+  int p_lie; /* it blocks although it has promised not to */
   unsigned step_weight[12], msg_weight[16];
   bool fails, wake_driven, big_time, small_limits, small_held;
   uint64_t fail_at, fail_for, allocs;

@@ -48,14 +48,26 @@ static void sim_call_over(struct call *c, enum fs_outcome outcome) {
   sim_note(c->w, "c%d   %s answered: %s", c->conn->index, sim_op_names[c->op],
            outcome == FS_OK      ? "ok"
            : outcome == FS_ERROR ? "error"
+           : outcome == FS_NONE  ? "would block"
                                  : "interrupted");
   if (c->creq)
-    c->creq->fs = outcome;
+    c->creq->fs = outcome == FS_NONE && c->creq->fs_ok ? FS_OK : outcome;
 }
 
 /* ---- answers ---- */
 
 static void released(void *arg) { --*(int *)arg; }
+
+/* Some of them empty. */
+static styx_answer answer_pieces(struct call *c, uint8_t *bytes, uint32_t len) {
+  styx_span spans[STYX_MAXREFS];
+  size_t n = 0;
+  for (uint32_t at = 0, piece; at < len && n < STYX_MAXREFS; at += piece) {
+    piece = n + 1 == STYX_MAXREFS ? len - at : sim_roll(c->w, len - at + 1);
+    spans[n++] = (styx_span){bytes + at, piece};
+  }
+  return styx_reply_refs(c->req, spans, n, released, &c->conn->refs);
+}
 
 static styx_answer answer_read(struct call *c) {
   uint8_t bytes[4096];
@@ -88,7 +100,9 @@ static styx_answer answer_read(struct call *c) {
       c->creq->fs_count = len;
     c->conn->refs++;
     sim_call_over(c, FS_OK);
-    return styx_reply_ref(c->req, table[id % MAXREQ], len, released, &c->conn->refs);
+    if (sim_chance(w, 50))
+      return styx_reply_ref(c->req, table[id % MAXREQ], len, released, &c->conn->refs);
+    return answer_pieces(c, table[id % MAXREQ], len);
   }
   default:
     sim_call_over(c, FS_OK);
@@ -188,9 +202,24 @@ static void check_arguments(struct call *c) {
       sim_fail(c->w, "the data of request %u changed before its answer", (unsigned)c->creq->id);
 }
 
+/* Nothing has happened, whatever has been prepared. */
+static styx_answer would_block(struct call *c) {
+  if (c->op == STYX_OP_readdir)
+    (void)styx_dir_add(c->req, &(styx_dirent){.attr.name = STYX_STR("never seen"), .cookie = 1000});
+  if (c->op == STYX_OP_open || c->op == STYX_OP_create)
+    styx_req_stream(c->req);
+  c->again = true;
+  if (c->creq)
+    c->creq->would_block = true;
+  sim_call_over(c, FS_NONE);
+  return styx_reply_would_block(c->req);
+}
+
 static styx_answer decide(struct call *c) {
   struct sim *w = c->w;
   bool cancelled = styx_req_cancelled(c->req);
+  if (!styx_req_may_block(c->req) && sim_chance(w, w->p_would_block))
+    return would_block(c);
   if (sim_chance(w, cancelled ? 50 : 1)) {
     sim_call_over(c, FS_INTERRUPTED);
     return styx_reply_interrupted(c->req);
@@ -282,7 +311,9 @@ static void arm(struct call *c, enum cancel_mode mode) {
 static styx_answer answer_again(struct call *c) {
   styx_attr attr = {.name = STYX_STR("again")};
   c->conn->seconds++;
-  switch (sim_roll(c->w, 9)) {
+  switch (sim_roll(c->w, 10)) {
+  case 8:
+    return styx_reply_would_block(c->req);
   case 0:
     return styx_reply_ok(c->req);
   case 1:
@@ -308,6 +339,8 @@ static styx_answer answer_again(struct call *c) {
 /* An answer that the operation cannot have counts as an error. */
 static styx_answer answer_wrongly(struct call *c) {
   sim_call_over(c, FS_ERROR);
+  if (styx_req_may_block(c->req) && sim_chance(c->w, 30))
+    return styx_reply_would_block(c->req);
   if (c->op == STYX_OP_write)
     return styx_reply_ok(c->req);
   if (c->op == STYX_OP_read || c->op == STYX_OP_readdir || sim_chance(c->w, 50))
@@ -322,7 +355,7 @@ static styx_answer serve(struct call *c) {
   sim_call_begin(w, c);
   if (sim_chance(w, 30))
     sim_nest(w);
-  bool later = sim_chance(w, w->p_later);
+  bool later = sim_chance(w, w->p_later), may_block = styx_req_may_block(req);
   /* Not for walks: the request may be at its next element by then, which such an answer would hit. */
   bool second = c->op != STYX_OP_walk && sim_chance(w, w->p_second);
   if (sim_chance(w, w->p_arm))
@@ -334,15 +367,16 @@ static styx_answer serve(struct call *c) {
     w->pending[w->npending++] = c;
   }
   sim_nest(w);
-  if (later)
-    return second && c->published ? answer_again(c) : styx_later(req);
-  sim_hold(w, c->op == STYX_OP_remove);
+  if (later) /* nor for what is to be called again: it may be running by then */
+    return second && c->published && !c->again ? answer_again(c) : styx_later(req);
+  if (may_block || sim_chance(w, w->p_lie))
+    sim_hold(w, c->op == STYX_OP_remove);
   if (c->armed && sim_chance(w, 30) && !disarm(c))
     sim_note(w, "c%d   %s: too late to disarm", c->conn->index, sim_op_names[c->op]);
   if (sim_chance(w, 1))
     return answer_wrongly(c);
   styx_answer first = answer(c);
-  if (!second)
+  if (!second || c->again)
     return first;
   sim_nest(w);
   return answer_again(c);

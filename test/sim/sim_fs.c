@@ -102,8 +102,14 @@ void sim_call_begin(struct sim *w, struct call *c) {
     c->handle->calls++;
     c->handle->reading |= c->op == STYX_OP_readdir;
   }
+  bool may_block = styx_req_may_block(c->req);
+  if (!may_block && !(w->ops.nowait >> c->op & 1))
+    sim_fail(w, "%s may not block, although nobody has promised that", sim_op_names[c->op]);
   if (!r)
     return;
+  if (!may_block && r->would_block)
+    sim_fail(w, "%s of request %u would have blocked, and still may not", sim_op_names[c->op], (unsigned)r->id);
+  r->would_block = false;
   if (r->conn != c->conn || r->type != styx_req_type(c->req))
     sim_fail(w, "%s runs for request %u of another kind", sim_op_names[c->op], (unsigned)r->id);
   if (r->fate != OUT)
@@ -289,7 +295,8 @@ void sim_fs_check_told(struct sim *w, const struct conn *conn) {
 /* One in front that passes everything on: now, or when its turn comes again. */
 static styx_answer front_any(styx_req *r, enum styx_op op) {
   struct sim *w = styx_req_ctx(r);
-  (void)op;
+  if (styx_req_may_block(r) && (w->ops.nowait >> op & 1))
+    sim_fail(w, "the filesystem in front is asked again after the one behind it would have blocked");
   return sim_chance(w, 20) ? styx_reply_pass(r, &w->inner) : styx_pass(r, &w->inner);
 }
 
@@ -328,6 +335,7 @@ void sim_fs_init(struct sim *w) {
                          .forget = op_forget};
   uint32_t mask = STYX_OP(read) | STYX_OP(walk) | STYX_OP(getattr);
   w->ops.detachable = sim_chance(w, 50) ? 0 : mask & sim_roll(w, UINT32_MAX);
+  w->ops.nowait = sim_chance(w, 50) ? 0 : sim_roll(w, UINT32_MAX);
   w->hooks.cancel_fd_new = hook_fd_new;
   w->hooks.cancel_fd_signal = hook_fd_signal;
   w->hooks.cancel_fd_free = hook_fd_free;

@@ -117,6 +117,7 @@ void sim_throw_client_dice(struct sim *w) {
   w->p_split = (int)sim_roll(w, 60);
   w->p_second = sim_chance(w, 50) ? 4 : 0;
   w->p_wrong = (int)sim_roll(w, 15);
+  w->p_would_block = (int)sim_roll(w, 80);
 }
 
 /* True when nothing was violated. */

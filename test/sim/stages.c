@@ -211,6 +211,7 @@ static void throw_dice(struct sim *w) {
   stage.p_err = ONE_OF(w, 0, 1, 5);
   stage.p_short = ONE_OF(w, 0, 10, 60);
   stage.p_hold = ONE_OF(w, 0, 3, 10, 40);
+  w->p_lie = ONE_OF(w, 0, 0, 30, 100);
   stage.small_house = sim_chance(w, 5);
 }
 
@@ -226,9 +227,7 @@ static void configure(struct sim *w) {
   if ((w->small_held = sim_chance(w, 20)))
     w->limits.held = 2000 + sim_roll(w, 4000);
   sim_fs_init(w);
-  w->ops.nowait =
-      sim_chance(w, 30) ? 0 : sim_roll(w, UINT32_MAX); /* and those that are block all the same, sometimes */
-  w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX) & ~w->ops.nowait;
+  w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX);
   w->ops.serial = sim_chance(w, 60) ? STYX_PARALLEL : (styx_serial)sim_roll(w, STYX_SERIAL_FS + 1);
   sim_fs_export(w);
   static styx_allocator alloc;

@@ -141,8 +141,15 @@ typedef struct styx_fs_ops {
   size_t size;      /* sizeof(styx_fs_ops): slots past it count as NULL, so the table can grow */
   const char *name; /* for logs */
   styx_serial serial;
-  uint32_t nowait;   /* never blocks: may run on the thread that reads */
-  uint32_t blocking; /* may block for long: runs on a spare worker */
+  /* Short: may run on the thread that reads from all peers, which does nothing else meanwhile. Promises that every call
+   * returns within some tens of microseconds, beside what it takes to copy the bytes of its own request and reply. So: no
+   * system call that may sleep, no lock that is held by anybody who may sleep or computes for longer, and nothing that takes
+   * time in proportion to what is stored. An operation that can keep this mostly is declared too: its handler answers
+   * styx_reply_would_block (req.h) when it cannot, and is called again where it may block. close and forget, which have no
+   * request, have to keep it always. */
+  uint32_t nowait;
+  /* May block for long: runs on a spare worker. With nowait too: once it has answered that it would block. */
+  uint32_t blocking;
   /* Among walk, getattr and read: has no effect that anybody could see, so a flushed one is abandoned while it runs: its
    * Rflush goes out at once, the handler is cancelled and may take its time, and whatever it answers is dropped (a node is
    * forgotten). Node and handle stay until then. Never done to reads of directories, of exclusive-use files, and of what

@@ -1,4 +1,5 @@
-/* styx/memfs.h: a writable filesystem in memory. Nothing of it blocks. Any number of sessions may serve one. */
+/* styx/memfs.h: a writable filesystem in memory. Nothing of it blocks, and all its operations are declared nowait (fs.h): what
+ * takes long once, as forgetting a large file does, is done where it may block. Any number of sessions may serve one. */
 #ifndef STYX_MEMFS_H
 #define STYX_MEMFS_H
 
@@ -25,7 +26,8 @@ STYX_API styx_memfs *styx_memfs_new(const styx_memfs_config *config);
 STYX_API void styx_memfs_free(styx_memfs *memfs);
 STYX_API styx_fs styx_memfs_fs(styx_memfs *memfs);
 
-/* Files, directories included, that still exist, in the tree or held by a fid; bytes of contents. */
+/* Files, directories included, that still exist, in the tree or held by a fid; bytes of contents. What was in use when it was
+ * removed is given back in pieces by the operations that follow, and counts until then. */
 STYX_API void styx_memfs_usage(const styx_memfs *memfs, uint64_t *files, uint64_t *bytes);
 
 #ifdef __cplusplus

@@ -6,8 +6,8 @@
  * does not compile under -Werror=return-type. A handler that returns anything else has its request answered EIO, logged.
  *
  * A reply call only publishes the answer: it never sends, never blocks, never calls code of yours. A second answer is
- * dropped and counted (save one bug that cannot be told from good: a second answer to one element of a walk that comes when
- * the next element is already running counts for that one). After the answer the styx_req must not be touched any more by
+ * dropped and counted (save one bug that cannot be told from good: one that comes when the request is running again, at the
+ * next element of a walk or after styx_reply_would_block, counts for that run). After the answer the styx_req must not be touched any more by
  * whoever answered, save that the handler may still return; a cancel callback that is running keeps the request valid until
  * it returns.
  *
@@ -18,6 +18,7 @@
 #ifndef STYX_REQ_H
 #define STYX_REQ_H
 
+#include <styx/span.h>
 #include <styx/wire.h>
 
 #ifdef __cplusplus
@@ -60,6 +61,15 @@ STYX_API styx_answer styx_reply_error_text(styx_req *req, styx_err err, const ch
  * silence and Rflush; if it was cancelled for another reason, or not at all, the client gets Rerror EINTR. */
 STYX_API styx_answer styx_reply_interrupted(styx_req *req);
 
+/* Of an operation that its table declares nowait (fs.h). styx_req_may_block: false while the handler is bound by that promise.
+ * styx_reply_would_block: it would have to break it, and nothing at all has happened. The operation is called once more, of the
+ * filesystem that answered so (styx_pass), from its beginning and with the same arguments, where it may block; then this is
+ * no answer any more (it would be EIO, logged). A request that is cancelled before it is called again is interrupted, and one
+ * that nobody may cancel is called. What was prepared for an answer (styx_dir_add, styx_req_iounit, styx_req_stream) is
+ * forgotten. */
+STYX_API bool styx_req_may_block(const styx_req *req);
+STYX_API styx_answer styx_reply_would_block(styx_req *req);
+
 /* attach, walk: the node reached. The session owns node from here on and gives it back with forget, exactly once, whether
  * or not the reply was sent. qid.type must say whether it is a directory. */
 STYX_API styx_answer styx_reply_node(styx_req *req, void *node, styx_qid qid);
@@ -94,6 +104,11 @@ STYX_API styx_answer styx_reply_filled(styx_req *req, size_t len);
  * memory is short or the request has been answered already. release must not block. */
 typedef void styx_release_fn(void *arg);
 STYX_API styx_answer styx_reply_ref(styx_req *req, const void *data, size_t len, styx_release_fn *release, void *arg);
+
+/* The same for data in n pieces, at most STYX_MAXREFS, sent one behind the other; spans is copied. release is called once, for all. */
+enum { STYX_MAXREFS = 32 };
+STYX_API styx_answer styx_reply_refs(styx_req *req, const styx_span *spans, size_t n, styx_release_fn *release,
+                                     void *arg);
 
 /* write: bytes taken, at most what was sent; fewer is a short write, which the client continues. */
 STYX_API styx_answer styx_reply_count(styx_req *req, uint32_t count);

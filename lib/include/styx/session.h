@@ -67,8 +67,8 @@ typedef struct styx_hooks {
   /* An Rerror with this error is about to be sent; for counting. Called inside session calls. */
   void (*error)(void *arg, styx_err err);
   /* The bytes of each message, decodable or not, in the order of the wire: when it is taken (out false), or about to be sent
-   * (out true; the end of the connection may come before). One span or two, to be read only, good during the call. What
-   * styx_frame refuses is no message. Called inside session calls. */
+   * (out true; the end of the connection may come before). One span, or up to 1 + STYX_MAXREFS, to be read only, good during
+   * the call. What styx_frame refuses is no message. Called inside session calls. */
   void (*tap)(void *arg, bool out, const styx_span *spans, size_t n);
 } styx_hooks;
 
@@ -126,6 +126,7 @@ typedef struct styx_work_info {
   bool must_run;
   uint32_t fid;     /* of a request */
   const void *node; /* the filesystem's, or NULL */
+  bool may_block;   /* false: it is short (fs.h, nowait; a callback; a release), for any thread; may be ignored */
 } styx_work_info;
 STYX_API styx_work_info styx_work_about(const styx_work *work);
 

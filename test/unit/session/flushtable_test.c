@@ -12,8 +12,10 @@
 enum answer { SUCCESS, FAILURE, INTERRUPTED, ANSWERS };
 static const char *const answer_names[] = {"success", "a real error", "interrupted"};
 
-enum state { QUEUED, PARKED, RUNNING, ANSWERED, STATES };
-static const char *const state_names[] = {"queued", "parked", "running", "answered and not retired"};
+enum state { QUEUED, PARKED, RUNNING, ANSWERED, WOULD_BLOCK, QUEUED_AGAIN, RUNNING_AGAIN, STATES };
+static const char *const state_names[] = {
+    "queued",       "parked",       "running", "answered and not retired", "would block, not retired",
+    "queued again", "running again"};
 
 struct row {
   const char *reply;
@@ -58,6 +60,7 @@ enum { FIDS = 7, FREE = 7 };
 static struct script *world(bool detachable) {
   struct script *p = script_bare();
   p->ops.detachable = detachable ? UINT32_MAX : 0;
+  p->ops.nowait = UINT32_MAX;
   script_t(p, t_version(8192, "9P2000"));
   script_t(p, t_attach(1, 0));
   script_open(p, 1, "file");
@@ -152,6 +155,12 @@ static void give(struct script *p, int i, enum styx_op op, enum answer how) {
     styx_reply_error(r, EIO);
   else
     styx_reply_interrupted(r);
+}
+
+/* The first that was held would block. */
+static void would_block(struct script *p) {
+  styx_reply_would_block(p->held[0]);
+  p->held[0] = NULL;
 }
 
 static void expect_answer(struct script *p, const char *reply, uint16_t tag, enum answer how) {
@@ -439,6 +448,97 @@ Test(flushtable, answered_and_not_retired) {
       }
 }
 
+/* ---- what would block, and is to run again ---- */
+
+static void would_block_and_flush(const struct row *row, enum state state, bool detachable, enum answer how) {
+  struct script *p = running(row, detachable, true);
+  if (state == RUNNING) {
+    script_t(p, t_flush(4, 3));
+    expect(p, !row->must_run && detachable && row->detachable ? "Rflush tag 4" : "");
+  }
+  would_block(p);
+  if (state == WOULD_BLOCK)
+    script_send(p, t_flush(4, 3));
+  else if (state == QUEUED_AGAIN)
+    styx_session_retire(p->s, p->now);
+  if (state == QUEUED_AGAIN)
+    script_send(p, t_flush(4, 3));
+  script_pump(p);
+  cr_assert_eq(p->nheld, 1 + row->must_run, "%s: it runs %d times", cell, p->nheld);
+  if (row->must_run) {
+    expect_nothing(p);
+    cr_assert_not(styx_req_cancelled(p->held[1]), "%s: it is told", cell);
+    give(p, 1, row->op, how);
+    script_pump(p);
+    expect_answer(p, row->reply, 3, how);
+  }
+  if (row->must_run || state != RUNNING || !detachable || !row->detachable)
+    expect(p, "Rflush tag 4");
+  expect_nothing(p);
+  expect_fids(p, FIDS + (row->must_run ? row->fids : 0));
+  cr_assert_eq(p->ncancelled, state == RUNNING && !row->must_run, "%s: its callback ran %d times", cell, p->ncancelled);
+  script_free(p);
+}
+
+Test(flushtable, would_block_and_flushed_before_it_runs_again) {
+  static const enum state states[] = {RUNNING, WOULD_BLOCK, QUEUED_AGAIN};
+  for (int i = 0; i < ROWS; i++)
+    for (int s = 0; s < 3; s++)
+      for (int detachable = 0; rows[i].op != STYX_OP_close && detachable < 2; detachable++)
+        for (int how = 0; how < (rows[i].must_run ? ANSWERS : 1); how++) {
+          snprintf(cell, sizeof cell, "%s, flushed while it is %s%s: %s", rows[i].reply, state_names[states[s]],
+                   detachable ? ", detachable" : "", answer_names[how]);
+          would_block_and_flush(&rows[i], states[s], detachable, (enum answer)how);
+        }
+}
+
+Test(flushtable, would_block_and_flushed_while_it_runs_again_and_after) {
+  for (int i = 0; i < ROWS; i++)
+    for (int how = 0; how < ANSWERS; how++)
+      for (int after = 0; rows[i].op != STYX_OP_close && after < 2; after++) {
+        snprintf(cell, sizeof cell, "%s: %s, flushed %s", rows[i].reply, answer_names[how], after ? "after" : "during");
+        struct script *p = running(&rows[i], false, true);
+        would_block(p);
+        script_pump(p);
+        cr_assert_eq(p->nheld, 2, "%s", cell);
+        if (!after)
+          script_t(p, t_flush(4, 3));
+        expect_nothing(p);
+        cr_assert_eq(styx_req_cancelled(p->held[1]), !after && !rows[i].must_run, "%s", cell);
+        cr_assert_eq(p->ncancelled, !after && !rows[i].must_run, "%s", cell);
+        give(p, 1, rows[i].op, (enum answer)how);
+        if (after)
+          script_send(p, t_flush(4, 3));
+        script_pump(p);
+        if (how != INTERRUPTED || rows[i].must_run)
+          expect_answer(p, rows[i].reply, 3, (enum answer)how);
+        expect(p, "Rflush tag 4");
+        expect_nothing(p);
+        expect_fids(p, FIDS + (how == SUCCESS || rows[i].must_run ? rows[i].fids : 0));
+        script_free(p);
+      }
+}
+
+/* A must-run request behind a walk that would block: the walk ends there, and nobody has flushed it. */
+Test(flushtable, would_block_in_the_way_of_what_must_run) {
+  for (int i = 0; i < ROWS; i++)
+    for (int queued = 0; rows[i].must_run && queued < 2; queued++) {
+      snprintf(cell, sizeof cell, "%s behind a walk that %s", rows[i].reply, state_names[WOULD_BLOCK + queued]);
+      struct script *p = behind_a_walk(true, 0);
+      script_t(p, request(&rows[i], FREE));
+      would_block(p);
+      if (queued)
+        styx_session_retire(p->s, p->now);
+      script_t(p, t_flush(4, 3));
+      expect_answer(p, "Rwalk", 2, INTERRUPTED);
+      expect(p, "Rerror tag 3 ename 'bad fid'");
+      expect(p, "Rflush tag 4");
+      expect_nothing(p);
+      cr_assert_eq(p->nheld, 1, "%s", cell);
+      script_free(p);
+    }
+}
+
 /* ---- several Tflush, and Tflush of Tflush ---- */
 
 /* F4 and F7 name the request, F5 names F4, F6 names F5. One comes after the answer, before it is retired. */
@@ -503,6 +603,12 @@ static struct script *in_state(const struct row *row, enum state state, bool det
   script_pump(p);
   if (state == ANSWERED)
     give(p, 0, row->op, how);
+  if (state >= WOULD_BLOCK)
+    would_block(p);
+  if (state == QUEUED_AGAIN)
+    styx_session_retire(p->s, p->now);
+  if (state == RUNNING_AGAIN)
+    script_pump(p);
   return p;
 }
 
