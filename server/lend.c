@@ -77,32 +77,15 @@ static bool retire_owed(struct sx_lender *d) {
     if (d->d_fresh[i]) {
       d->d_fresh[i] = false;
       any = true;
-      sx_retire(owed_at(d, i), false);
+      sx_retire(owed_at(d, i), false, d->d_now);
     }
   return any;
 }
 
-/* What is left of c when its replies are sent. */
-enum rest { NOTHING, BYTES, OTHERS };
-
-/* A session that is over or has ended, and shutting down, are the reply thread's. */
-static enum rest rest_of(struct sx_conn *c) {
-  pthread_mutex_lock(&c->c_lock);
-  const styx_session *s = c->c_session;
-  enum rest rest = NOTHING;
-  if (s && (c->c_leaving || styx_session_ended(s) ||
-            atomic_load_explicit(&c->c_shard->h_server->v_draining, memory_order_relaxed)))
-    rest = OTHERS;
-  else if (s && styx_session_pending_bytes(s) > 0)
-    rest = BYTES;
-  pthread_mutex_unlock(&c->c_lock);
-  return rest;
-}
-
 /* Let go of the token. Others have published meanwhile, or there is too much to send at once: then it is owed again. False: we
  * have the token still. */
-static bool owe_again(struct sx_lender *d, struct sx_conn *c, enum rest rest) {
-  if (rest == NOTHING && sx_token_release(c))
+static bool owe_again(struct sx_lender *d, struct sx_conn *c, enum sx_sent rest) {
+  if (rest == SX_ALL && sx_token_release(c))
     return true;
   if (!owe(d, c))
     return false;
@@ -116,10 +99,10 @@ static void send_for(struct sx_lender *d, struct sx_conn *c) {
   if (!sx_token_take(c))
     return;
   sx_count(&c->c_shard->h_server->v_stats, SX_N_LENT_SENDS, 1);
-  enum rest rest = BYTES;
-  for (int i = 0; i < ROUNDS && rest == BYTES; i++)
-    rest = sx_send(c) == SX_FULL ? OTHERS : rest_of(c);
-  if (rest == OTHERS || !owe_again(d, c, rest))
+  enum sx_sent rest = SX_MORE;
+  for (int i = 0; i < ROUNDS && rest == SX_MORE; i++)
+    rest = sx_send(c);
+  if (rest == SX_FULL || rest == SX_OTHER || !owe_again(d, c, rest))
     sx_list(c);
 }
 
@@ -129,7 +112,7 @@ static void send_owed(struct sx_lender *d) {
     struct sx_conn *c = owed_at(d, i);
     atomic_store_explicit(&d->d_owed[i], NULL, memory_order_relaxed); /* published again, it is owed again */
     if (d->d_fresh[i])
-      sx_retire(c, false);
+      sx_retire(c, false, d->d_now);
     send_for(d, c);
   }
   atomic_store_explicit(&d->d_nowed, 0, memory_order_relaxed);
@@ -152,12 +135,15 @@ static bool run_nowait(struct sx_lender *d) {
   const struct sx_system *sys = v->v_sys;
   const uint32_t cost = atomic_load_explicit(&v->v_cost[SX_NOWAIT], memory_order_relaxed) + 1;
   const unsigned most = BUDGET / cost < 1 ? 1 : BUDGET / cost < MOST ? BUDGET / cost : MOST;
-  const uint64_t begun = sys->clock(sys->arg);
   unsigned n = 0;
   while (n < most && sx_work_step(v, d, SX_NOWAIT))
     n++;
-  if (n > 0)
-    learn(v, SX_NOWAIT, (sys->clock(sys->arg) - begun) / n);
+  if (n > 0) {
+    const uint64_t begun = d->d_now;
+    d->d_now = sys->clock(sys->arg);
+    learn(v, SX_NOWAIT, (d->d_now - begun) / n);
+    sx_count(&v->v_stats, d->d_reads ? SX_N_READER_RUNS : SX_N_WORKER_RUNS, n);
+  }
   return n < most;
 }
 
@@ -177,6 +163,7 @@ void sx_lend_read(struct sx_shard *h) {
   atomic_store_explicit(&h->h_role, SX_ROLE_RUNNING,
                         memory_order_seq_cst); /* release: what was read; pairs with: take_role */
   sx_watch(h);
+  d->d_now = h->h_now;
   lend(d);
   sx_role_resume(h);
 }
@@ -185,6 +172,7 @@ bool sx_lend_work(struct sx_lender *d) {
   struct styx_server *v = d->d_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   const uint64_t begun = sys->clock(sys->arg);
+  d->d_now = begun;
   const bool light = sx_work_step(v, d, SX_NOWAIT);
   if (!light && !sx_work_step(v, d, SX_WORKER)) {
     if (owed(d) == 0)
@@ -192,13 +180,14 @@ bool sx_lend_work(struct sx_lender *d) {
     lend(d);
     return true;
   }
-  const uint64_t now = sys->clock(sys->arg);
-  learn(v, light ? SX_NOWAIT : SX_WORKER, now - begun);
+  d->d_now = sys->clock(sys->arg);
+  sx_count(&v->v_stats, SX_N_WORKER_RUNS, 1);
+  learn(v, light ? SX_NOWAIT : SX_WORKER, d->d_now - begun);
   if (owed(d) == 0)
     return true;
   if (d->d_since == 0)
     d->d_since = begun;
-  if (now - d->d_since >= LINGER || owed(d) == SX_OWED)
+  if (d->d_now - d->d_since >= LINGER || owed(d) == SX_OWED)
     lend(d);
   return true;
 }

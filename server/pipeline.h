@@ -50,6 +50,7 @@ struct sx_conn {
   struct sx_shard *c_shard; /* immutable while in use */
   _Atomic uint32_t c_refs;  /* atomic: the reader, the token's holder, each work item; the last one closes c_fd */
   _Atomic uint32_t c_token; /* atomic: sx_token */
+  _Atomic bool c_reading;   /* atomic: there is a session, and the reader polls for input; written under c_lock */
   struct sx_conn *c_next;   /* in h_replies: the token's holder */
   struct sx_conn *c_free;   /* in h_free: h_lock */
   struct sx_link c_all;     /* in h_conns: h_lock */
@@ -66,7 +67,6 @@ struct sx_conn {
   struct sx_link c_chores;   /* for whoever retires: cancel callbacks, release, close and forget that do not block */
   bool c_leaving;            /* the peer is gone, or is to go */
   bool c_hungup;             /* the session has been told */
-  bool c_reading;            /* the reader polls for input */
   styx_session_info c_last;  /* the numbers of the session that is over */
   void *c_own;               /* of the program's tap */
 
@@ -86,7 +86,8 @@ struct sx_lender {
   _Atomic uint32_t d_times;                  /* atomic: moves on when something is owed, even to one that is */
   _Atomic(struct sx_conn *) d_owed[SX_OWED]; /* atomic: something of them was published */
   bool d_fresh[SX_OWED];                     /* and not yet retired */
-  uint64_t d_since;                          /* when the first of them may have been published */
+  uint64_t d_since;                          /* when the first of them may have been published; 0: none is owed */
+  uint64_t d_now;                            /* the time, a moment ago */
   _Atomic(const styx_fs_ops *) d_ops;        /* atomic: what it runs: for the log */
   _Atomic int d_op;
   /* Of whoever looks after it, the reply thread of d_shard: of d_runs and d_times; and it was helped since. */
@@ -113,6 +114,7 @@ struct sx_shard {
   struct sx_conn *h_free;   /* h_lock */
   styx_session_info h_past; /* h_lock: the counters of sessions that are over and no longer in h_conns */
   uint8_t *h_buffer;        /* reads */
+  uint64_t h_now;           /* reads: when what is being read had become ready */
   unsigned h_rounds;        /* reply thread */
 };
 
@@ -239,10 +241,11 @@ void sx_reply_step(struct sx_shard *h);
 void sx_due(struct sx_shard *h, uint64_t deadline);
 /* What was published becomes replies, and what became possible is dispatched; chores are run. Any thread, no lock; whoever
  * does not hold the token does not end a session. False: there is none. */
-bool sx_retire(struct sx_conn *c, bool token);
+bool sx_retire(struct sx_conn *c, bool token, uint64_t now);
 
 /* send.c */
-enum sx_sent { SX_ALL, SX_MORE, SX_FULL };
+/* Everything is sent; not all, the round is over; not all, the socket is full; whatever is sent, the session has ended or is to. */
+enum sx_sent { SX_ALL, SX_MORE, SX_FULL, SX_OTHER };
 void sx_kick(struct sx_conn *c);          /* any thread, no lock: something of c wants the reply thread */
 bool sx_token_take(struct sx_conn *c);    /* as sx_kick, but true: the token was free and is the caller's */
 void sx_list(struct sx_conn *c);          /* the token's holder gives it to the reply thread, which is woken */

@@ -29,7 +29,7 @@ static void receive(struct sx_conn *c) {
   /* Memory of connections is used again: this may be another one than epoll meant, then there was nothing to receive. */
   if (c->c_session && !c->c_leaving) {
     if (n > 0) {
-      kick = feed(c, (size_t)n, sys->clock(sys->arg), &found, &deadline);
+      kick = feed(c, (size_t)n, h->h_now, &found, &deadline);
     } else {
       sx_conn_leave(c, n == 0 ? SX_N_CLOSED_PEER : SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG,
                     n == 0 ? "closed by the peer" : strerror((int)-n));
@@ -43,21 +43,29 @@ static void receive(struct sx_conn *c) {
     sx_published(c);
 }
 
-/* Is c to be received from? If so it is counted: meanwhile its descriptor may not be closed, and the number given to another.
- * While the session wants no input only the peer's going is looked for; in one step, since c may be another connection than
- * the event is about, which reads. */
-static bool reads(struct sx_conn *c, uint32_t events) {
+/* Count c: meanwhile its descriptor may not be closed, and the number given to another. It may be another connection than the
+ * event is about, since memory is used again. False: it is none at all. */
+static bool hold(struct sx_conn *c) {
+  uint32_t refs = atomic_load_explicit(&c->c_refs, memory_order_relaxed);
+  do
+    if (refs == 0)
+      return false;
+  /* acquire: pairs with: sx_conn_put */
+  while (
+      !atomic_compare_exchange_weak_explicit(&c->c_refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed));
+  return true;
+}
+
+/* While the session wants no input only the peer's going is looked for. */
+static void look_for_end(struct sx_conn *c, uint32_t events) {
   pthread_mutex_lock(&c->c_lock);
-  bool yes = c->c_session && c->c_reading;
-  bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
-  if (yes)
-    atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
+  bool gone = c->c_session && !c->c_leaving && !atomic_load_explicit(&c->c_reading, memory_order_relaxed) &&
+              (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
   if (gone)
     sx_conn_leave(c, SX_N_CLOSED_PEER, STYX_LOG_DEBUG, "closed by the peer");
   pthread_mutex_unlock(&c->c_lock);
   if (gone)
     sx_published(c);
-  return yes;
 }
 
 /* ---- accepting: the first shard's reader does it, connections go to the shards in turn ---- */
@@ -115,8 +123,12 @@ static void ready(struct sx_shard *h, const struct epoll_event *e) {
     h->h_server->v_sys->quiet(h->h_server->v_sys->arg, h->h_read_bell);
   else if (c->c_kind == SX_LISTENER)
     accept_ready(h->h_server, e->data.ptr);
-  else if (reads(c, e->events)) {
-    receive(c);
+  else if (hold(c)) {
+    /* acquire: c_fd, and the session that will take what comes; pairs with: join in conn.c */
+    if (atomic_load_explicit(&c->c_reading, memory_order_acquire))
+      receive(c);
+    else
+      look_for_end(c, e->events);
     sx_conn_put(c);
   }
 }
@@ -125,6 +137,7 @@ void sx_read_ready(struct sx_shard *h, uint64_t timeout) {
   struct epoll_event events[SX_EVENTS];
   const struct sx_system *sys = h->h_server->v_sys;
   int n = sys->poll(sys->arg, h->h_read_poller, events, SX_EVENTS, timeout);
+  h->h_now = sys->clock(sys->arg);
   for (int i = 0; i < n; i++)
     ready(h, &events[i]);
 }

@@ -38,8 +38,7 @@ static void run_chores(struct styx_server *v, struct sx_link *chores) {
   }
 }
 
-bool sx_retire(struct sx_conn *c, bool token) {
-  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+bool sx_retire(struct sx_conn *c, bool token, uint64_t now) {
   struct sx_found found = {0};
   struct sx_link chores;
   uint64_t deadline = UINT64_MAX;
@@ -51,7 +50,7 @@ bool sx_retire(struct sx_conn *c, bool token) {
       c->c_hungup = true;
       styx_session_hangup(s);
     }
-    styx_session_retire(s, sys->clock(sys->arg));
+    styx_session_retire(s, now);
     found = sx_dispatch(c);
     found.chores = false; /* taken here */
     sx_interest(c);
@@ -106,7 +105,8 @@ static void settle(struct sx_conn *c) {
 /* Holds the token. What was published while we worked has made it DIRTY: then it is looked at again, behind the others. A
  * connection that is over has no session; its memory is still good. */
 static void serve(struct sx_conn *c) {
-  if (sx_retire(c, true)) {
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+  if (sx_retire(c, true, sys->clock(sys->arg))) {
     if (!c->c_full && sx_send(c) == SX_FULL)
       sx_block(c);
     settle(c);

@@ -71,11 +71,23 @@ static int arm(struct sx_conn *c) {
   return err;
 }
 
-/* The bytes stay where they are until styx_session_sent or hangup, and both are ours alone. */
-static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len) {
+/* What c still asks for, once all that was pending has been sent. c_lock held. */
+static enum sx_sent left(const struct sx_conn *c) {
+  const styx_session *s = c->c_session;
+  if (!s)
+    return SX_ALL;
+  if (c->c_leaving || styx_session_ended(s) ||
+      atomic_load_explicit(&c->c_shard->h_server->v_draining, memory_order_relaxed))
+    return SX_OTHER;
+  return styx_session_pending_bytes(s) > 0 ? SX_MORE : SX_ALL;
+}
+
+/* The bytes stay where they are until styx_session_sent or hangup, and both are ours alone. 0: nothing, and then what is left. */
+static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len, enum sx_sent *rest) {
   styx_span spans[SX_SPANS];
   pthread_mutex_lock(&c->c_lock);
   size_t n = c->c_leaving || !c->c_session ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
+  *rest = n ? SX_MORE : left(c);
   pthread_mutex_unlock(&c->c_lock);
   *len = 0;
   for (size_t i = 0; i < n; i++) {
@@ -85,21 +97,21 @@ static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len)
   return n;
 }
 
-/* True if there is more. */
-static bool sent(struct sx_conn *c, size_t len, size_t given) {
+static enum sx_sent sent(struct sx_conn *c, size_t len, size_t given) {
   struct styx_server *v = c->c_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   sx_count(&v->v_stats, SX_N_SENT_BYTES, len);
   if (len < given)
     sx_count(&v->v_stats, SX_N_SHORT_SENDS, 1);
+  const uint64_t now = sys->clock(sys->arg);
   pthread_mutex_lock(&c->c_lock);
-  styx_session_sent(c->c_session, len, sys->clock(sys->arg));
+  styx_session_sent(c->c_session, len, now);
   struct sx_found found = sx_dispatch(c);
   sx_interest(c);
-  bool more = !c->c_leaving && styx_session_pending_bytes(c->c_session) > 0;
+  enum sx_sent rest = left(c);
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);
-  return more;
+  return rest;
 }
 
 static void failed(struct sx_conn *c, int err) {
@@ -112,20 +124,22 @@ static void failed(struct sx_conn *c, int err) {
 enum sx_sent sx_send(struct sx_conn *c) {
   struct styx_server *v = c->c_shard->h_server;
   struct iovec iov[SX_SPANS];
-  for (size_t round = 0, n, len; round < SX_ROUND_BYTES;) {
-    if ((n = gather(c, iov, &len)) == 0)
-      return SX_ALL;
+  enum sx_sent rest = SX_MORE;
+  for (size_t round = 0, n, len; round < SX_ROUND_BYTES && rest == SX_MORE;) {
+    if ((n = gather(c, iov, &len, &rest)) == 0)
+      break;
     ssize_t got = v->v_sys->send(v->v_sys->arg, c->c_fd, iov, n);
     sx_count(&v->v_stats, SX_N_SEND_CALLS, 1);
     if (got == -EAGAIN)
       return SX_FULL;
     if (got < 0 && got != -EINTR)
       failed(c, (int)-got);
-    if (got >= 0 && !sent(c, (size_t)got, len))
-      return SX_ALL;
-    round += got > 0 ? (size_t)got : 0;
+    if (got > 0) {
+      rest = sent(c, (size_t)got, len);
+      round += (size_t)got;
+    }
   }
-  return SX_MORE;
+  return rest;
 }
 
 void sx_block(struct sx_conn *c) {

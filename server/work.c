@@ -70,7 +70,8 @@ static int refill(struct sx_conn *c, enum sx_lane queue) {
     const bool backlog = s->s_nwaiting > 0;
     if (backlog != atomic_load_explicit(&s->s_backlog, memory_order_relaxed)) /* written under c_lock only */
       atomic_store_explicit(&s->s_backlog, backlog, memory_order_seq_cst);
-    sx_count(&v->v_stats, SX_N_QUOTA_FULL, backlog);
+    if (backlog)
+      sx_count(&v->v_stats, SX_N_QUOTA_FULL, 1);
     if (!backlog || atomic_load_explicit(&s->s_queued, memory_order_seq_cst) >= v->v_config.run_quota)
       return (int)pushed;
   }
@@ -174,7 +175,6 @@ bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue
     pthread_mutex_unlock(&c->c_lock);
   }
   sx_work_wake(v, queue, pushed);
-  sx_count(&v->v_stats, d && d->d_reads ? SX_N_READER_RUNS : SX_N_WORKER_RUNS, 1);
   sx_lend_note(d, w);
   sx_run(&v->v_serial, w);
   sx_lend_note(d, NULL);
@@ -182,7 +182,12 @@ bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue
 }
 
 static bool work(struct styx_server *v, struct sx_lender *d) {
-  return d ? sx_lend_work(d) : sx_work_step(v, NULL, SX_WORKER);
+  if (d)
+    return sx_lend_work(d);
+  if (!sx_work_step(v, NULL, SX_WORKER))
+    return false;
+  sx_count(&v->v_stats, SX_N_WORKER_RUNS, 1);
+  return true;
 }
 
 static struct sx_lender *lender_new(struct styx_server *v) {
