@@ -86,7 +86,8 @@ static enum sx_sent left(const struct sx_conn *c) {
 static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len, enum sx_sent *rest) {
   styx_span spans[SX_SPANS];
   pthread_mutex_lock(&c->c_lock);
-  size_t n = c->c_leaving || !c->c_session ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
+  /* Without a session it may be the memory of the next connection, which is being made. */
+  size_t n = !c->c_session || c->c_leaving ? 0 : styx_session_pending(c->c_session, spans, SX_SPANS);
   *rest = n ? SX_MORE : left(c);
   pthread_mutex_unlock(&c->c_lock);
   *len = 0;
