@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+/* Lending costs the same for any length, and less than a copy of 4 KiB. But who writes to a page that is lent copies all of it. */
 enum {
   SMALL = 4096, /* what is this short goes through the stack where more was asked for, so that no larger room is made */
-  LENT = 32768, /* from here on lending is cheaper than copying (bench: read of 16 and of 32 KiB) */
-  PORTION = 131072 /* of a write, while which the file's lock is held */
+  LENT = 16384, /* reads from here on are lent */
+  PORTION = 131072 /* of a write, during which the file's lock is held */
 };
 
 /* ---- reading ---- */
