@@ -32,14 +32,18 @@ struct sx_inode {
   struct sx_text *gid;     /* written with both locks, read with either */
 
   pthread_rwlock_t io;
-  uint64_t length;      /* io */
-  int64_t mtime;        /* io; nanoseconds since 1970 */
-  struct sx_text *muid; /* io */
+  _Atomic uint64_t length; /* written with io */
+  int64_t mtime;           /* io; nanoseconds since 1970 */
+  struct sx_text *muid;    /* io */
   _Atomic int64_t atime;
   _Atomic uint32_t vers; /* written with io */
 
   struct sx_inode *dead; /* the next of its list, once refs is 0 */
 };
+
+static inline uint64_t sx_inode_length(const struct sx_inode *node) {
+  return atomic_load_explicit(&node->length, memory_order_relaxed); /* a hint without io */
+}
 
 static inline struct sx_inode *sx_inode_of(struct sx_entry *entry) { return (struct sx_inode *)entry; }
 

@@ -86,7 +86,7 @@ static styx_attr attr_of_place(const struct sx_inode *node) {
 /* With io. */
 static void add_contents(const struct sx_inode *node, styx_attr *attr) {
   attr->qid.vers = atomic_load_explicit(&node->vers, memory_order_relaxed);
-  attr->length = node->dir ? 0 : node->length;
+  attr->length = node->dir ? 0 : sx_inode_length(node);
   attr->atime = time_out(atomic_load_explicit(&node->atime, memory_order_relaxed));
   attr->mtime = attr->ctime = time_out(node->mtime);
   attr->muid = sx_text_str(node->muid);

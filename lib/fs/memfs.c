@@ -6,23 +6,47 @@
 #include <errno.h>
 #include <string.h>
 
+/* Lending costs the same for any length, and less than a copy of 4 KiB. But who writes to a page that is lent copies all of it. */
 enum {
-  SMALL = 4096 /* reads up to this go through the stack; larger ones into the reply itself */
+  SMALL = 4096, /* what is this short goes through the stack where more was asked for, so that no larger room is made */
+  LENT = 16384, /* reads from here on are lent */
+  PORTION = 131072 /* of a write, during which the file's lock is held */
 };
 
-/* ---- contents ---- */
+/* ---- reading ---- */
 
-static uint64_t left_after(const struct sx_inode *node, uint64_t offset) {
-  return offset < node->length ? node->length - offset : 0;
+static size_t left_after(const struct sx_inode *node, uint64_t offset, size_t count) {
+  uint64_t length = sx_inode_length(node), left = offset < length ? length - offset : 0;
+  return left < count ? (size_t)left : count;
 }
 
 static size_t read_into(struct sx_memfile *file, uint64_t offset, void *buf, size_t cap) {
   pthread_rwlock_rdlock(&file->node.io);
-  uint64_t left = left_after(&file->node, offset);
-  size_t n = left < cap ? (size_t)left : cap;
+  size_t n = left_after(&file->node, offset, cap);
   sx_pages_read(&file->pages, offset, buf, n);
   pthread_rwlock_unlock(&file->node.io);
   return n;
+}
+
+static styx_answer read_copied(styx_req *req, struct sx_memfile *file, uint64_t offset, size_t count) {
+  size_t cap = 0;
+  void *room = styx_req_room(req, &cap);
+  if (!room)
+    return styx_reply_error(req, ENOMEM);
+  return styx_reply_filled(req, read_into(file, offset, room, cap < count ? cap : count));
+}
+
+static styx_answer read_lent(styx_req *req, struct sx_memfile *file, uint64_t offset, size_t count) {
+  struct sx_loan *loan = sx_loan_new(file->pages.alloc);
+  if (!loan)
+    return styx_reply_error(req, ENOMEM);
+  pthread_rwlock_rdlock(&file->node.io);
+  bool lent = sx_pages_lend(&file->pages, offset, left_after(&file->node, offset, count), loan);
+  pthread_rwlock_unlock(&file->node.io);
+  if (lent)
+    return styx_reply_refs(req, loan->spans, loan->nspans, sx_loan_release, loan);
+  sx_loan_release(loan);
+  return read_copied(req, file, offset, count);
 }
 
 static styx_answer mem_read(styx_req *req, void *which, void *handle, uint64_t offset, uint32_t count) {
@@ -31,44 +55,59 @@ static styx_answer mem_read(styx_req *req, void *which, void *handle, uint64_t o
   if (file->node.dir)
     return styx_reply_error(req, EISDIR);
   sx_inode_accessed(&file->node);
-  pthread_rwlock_rdlock(&file->node.io);
-  uint64_t left = left_after(&file->node, offset);
-  pthread_rwlock_unlock(&file->node.io);
-  if (left <= SMALL || count <= SMALL) {
-    char small[SMALL];
-    return styx_reply_data(req, small, read_into(file, offset, small, count < SMALL ? count : SMALL));
-  }
-  size_t cap = 0;
-  void *room = styx_req_room(req, &cap);
-  if (!room)
-    return styx_reply_error(req, ENOMEM);
-  return styx_reply_filled(req, read_into(file, offset, room, cap < count ? cap : count));
+  size_t n = left_after(&file->node, offset, count); /* most likely */
+  if (n >= LENT)
+    return read_lent(req, file, offset, count);
+  if (n == count || n > SMALL)
+    return read_copied(req, file, offset, count);
+  char small[SMALL];
+  return styx_reply_data(req, small, read_into(file, offset, small, count < SMALL ? count : SMALL));
 }
 
-static styx_err write_at(struct sx_memfile *file, const struct sx_memhandle *handle, uint64_t offset, const void *data,
-                         uint32_t count, size_t *done) {
-  struct sx_inode *node = &file->node;
-  if ((node->mode & STYX_DMAPPEND) || (handle->flags & STYX_O_APPEND))
-    offset = node->length;
-  if (offset > (uint64_t)INT64_MAX - count)
+/* ---- writing ---- */
+
+struct writing {
+  struct sx_memfile *file;
+  const struct sx_memhandle *handle;
+  uint64_t offset;
+  const uint8_t *data;
+  size_t count, done;
+  bool may_block;
+};
+
+/* With io: the next n bytes. */
+static styx_err write_portion(const struct writing *w, bool append, size_t n, size_t *done) {
+  uint64_t length = sx_inode_length(&w->file->node), offset = append ? length : w->offset + w->done;
+  if (offset > (uint64_t)INT64_MAX - (w->count - w->done))
     return EFBIG;
-  styx_err err = sx_pages_write(&file->pages, offset, data, count, done);
-  if (offset + *done > node->length)
-    node->length = offset + *done;
+  styx_err err = sx_pages_write(&w->file->pages, offset, w->data + w->done, n, done);
+  if (offset + *done > length)
+    atomic_store_explicit(&w->file->node.length, offset + *done, memory_order_relaxed);
   return err;
 }
 
-/* EAGAIN: it would take long, and nothing is done. */
-static styx_err write_locked(struct styx_memfs *fs, struct sx_memfile *file, const struct sx_memhandle *handle,
-                             uint64_t offset, const void *data, uint32_t count, bool may_block, size_t *done) {
+/* EAGAIN: it would take long, and nothing is done. In portions, so that nobody waits long for io; what is appended stays in one
+ * piece. */
+static styx_err write_some(struct styx_memfs *fs, struct writing *w) {
+  struct sx_inode *node = &w->file->node;
   struct sx_text *old = NULL;
-  pthread_rwlock_wrlock(&file->node.io);
-  bool later = !may_block && sx_pages_moves(&file->pages, count) > SX_MEM_ENTRIES;
-  styx_err err = later ? EAGAIN : write_at(file, handle, offset, data, count, done);
-  if (*done)
-    old = sx_inode_modified_locked(&file->node, handle->user);
-  pthread_rwlock_unlock(&file->node.io);
+  size_t left = w->count - w->done, done = 0;
+  pthread_rwlock_wrlock(&node->io);
+  bool append = (node->mode & STYX_DMAPPEND) || (w->handle->flags & STYX_O_APPEND);
+  bool later = !w->may_block && !w->done && sx_pages_moves(&w->file->pages, left) > SX_MEM_ENTRIES;
+  styx_err err = later ? EAGAIN : write_portion(w, append, append || left < PORTION ? left : PORTION, &done);
+  if (done)
+    old = sx_inode_modified_locked(node, w->handle->user);
+  pthread_rwlock_unlock(&node->io);
   sx_text_put(&fs->space.alloc, old);
+  w->done += done;
+  return err;
+}
+
+static styx_err write_all(struct styx_memfs *fs, struct writing *w) {
+  styx_err err = STYX_OK;
+  while (!err && w->done < w->count)
+    err = write_some(fs, w);
   return err;
 }
 
@@ -82,23 +121,19 @@ static bool has_dead(struct styx_memfs *fs) {
 static styx_answer mem_write(styx_req *req, void *which, void *handle, uint64_t offset, const void *data,
                              uint32_t count) {
   struct styx_memfs *fs = styx_req_ctx(req);
-  struct sx_memfile *file = which;
-  bool may_block = styx_req_may_block(req);
-  size_t done = 0;
-  if (file->node.dir)
+  struct writing w = {which, handle, offset, data, count, 0, styx_req_may_block(req)};
+  if (w.file->node.dir)
     return styx_reply_error(req, EISDIR);
-  if (count == 0)
-    return styx_reply_count(req, 0);
-  styx_err err = write_locked(fs, file, handle, offset, data, count, may_block, &done);
-  if ((err == ENOSPC || err == ENOMEM) && !done && has_dead(fs)) { /* there is room that nobody has given back yet */
+  styx_err err = write_all(fs, &w);
+  if ((err == ENOSPC || err == ENOMEM) && !w.done && has_dead(fs)) { /* there is room that nobody has given back yet */
     err = EAGAIN;
-    if (may_block) {
+    if (w.may_block) {
       sx_inode_free(&fs->space, &fs->dead, SIZE_MAX);
-      err = write_locked(fs, file, handle, offset, data, count, may_block, &done);
+      err = write_all(fs, &w);
     }
   }
-  if (done)
-    return styx_reply_count(req, (uint32_t)done);
+  if (!err || w.done)
+    return styx_reply_count(req, (uint32_t)w.done);
   return err == EAGAIN ? styx_reply_would_block(req) : styx_reply_error(req, err);
 }
 
@@ -110,9 +145,9 @@ void sx_mem_empty(struct sx_memfile *file) {
 
 void sx_mem_truncate(struct styx_memfs *fs, struct sx_memfile *file, uint64_t length, struct sx_text *user) {
   pthread_rwlock_wrlock(&file->node.io);
-  if (length < file->node.length)
+  if (length < sx_inode_length(&file->node))
     sx_pages_cut(&file->pages, length);
-  file->node.length = length;
+  atomic_store_explicit(&file->node.length, length, memory_order_relaxed);
   struct sx_text *old = sx_inode_modified_locked(&file->node, user);
   pthread_rwlock_unlock(&file->node.io);
   sx_text_put(&fs->space.alloc, old);

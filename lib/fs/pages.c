@@ -63,35 +63,124 @@ static uint32_t room_for(struct sx_pages *pages, uint64_t index, uint32_t need) 
   return cap;
 }
 
-static bool make_room(struct sx_pages *pages, struct sx_page *page, uint32_t need) {
-  if (need <= page->cap)
+/* ---- blocks ---- */
+
+static struct sx_block *block_new(const styx_allocator *alloc, uint32_t cap) {
+  struct sx_block *b = sx_alloc(alloc, sizeof *b);
+  uint8_t *data = b ? sx_alloc(alloc, cap) : NULL;
+  if (!data) {
+    sx_free(alloc, b, sizeof *b);
+    return NULL;
+  }
+  atomic_init(&b->refs, 1);
+  b->cap = cap;
+  b->data = data;
+  return b;
+}
+
+static void block_put(const styx_allocator *alloc, struct sx_block *b) {
+  /* Release and acquire: whoever read the bytes has done so before they are freed. */
+  if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+    return;
+  sx_free(alloc, b->data, b->cap);
+  sx_free(alloc, b, sizeof *b);
+}
+
+static bool is_lent(const struct sx_block *b) {
+  /* acquire: whoever gave a loan back has read the bytes before we write to them; pairs with block_put */
+  return atomic_load_explicit(&b->refs, memory_order_acquire) > 1;
+}
+
+/* The page has a block that is its own alone, with room for need bytes, of which the first keep are as they were. */
+static bool own_block(struct sx_pages *pages, struct sx_page *page, uint32_t need, uint32_t keep) {
+  struct sx_block *old = page->block;
+  if (old && need <= old->cap && !is_lent(old))
     return true;
-  uint32_t cap = room_for(pages, page->index, need);
-  uint8_t *data = sx_alloc(pages->alloc, cap);
-  if (!data)
+  uint32_t cap = old && need <= old->cap ? old->cap : room_for(pages, page->index, need);
+  struct sx_block *b = block_new(pages->alloc, cap);
+  if (!b)
     return false;
-  if (page->filled)
-    memcpy(data, page->data, page->filled);
-  sx_free(pages->alloc, page->data, page->cap);
-  page->data = data;
-  page->cap = cap;
+  if (keep)
+    memcpy(b->data, old->data, keep);
+  page->block = b;
+  block_put(pages->alloc, old);
+  return true;
+}
+
+/* ---- lending ---- */
+
+static uint8_t zeros[SX_PAGE_SIZE]; /* never written */
+
+struct sx_loan *sx_loan_new(const styx_allocator *alloc) {
+  struct sx_loan *loan = sx_alloc(alloc, sizeof *loan);
+  if (loan) {
+    loan->alloc = alloc;
+    loan->nblocks = loan->nspans = 0;
+  }
+  return loan;
+}
+
+static void give_up(struct sx_loan *loan) {
+  while (loan->nblocks)
+    block_put(loan->alloc, loan->blocks[--loan->nblocks]);
+  loan->nspans = 0;
+}
+
+void sx_loan_release(void *which) {
+  struct sx_loan *loan = which;
+  give_up(loan);
+  sx_free(loan->alloc, loan, sizeof *loan);
+}
+
+static bool add_span(struct sx_loan *loan, uint8_t *data, uint32_t n) {
+  if (n == 0)
+    return true;
+  if (loan->nspans == STYX_MAXREFS)
+    return false;
+  loan->spans[loan->nspans++] = (styx_span){data, n};
+  return true;
+}
+
+static uint32_t there(const struct sx_page *page, uint32_t at, uint32_t n) {
+  uint32_t left = page && page->filled > at ? page->filled - at : 0;
+  return left < n ? left : n;
+}
+
+static bool lend_page(const struct sx_page *page, uint32_t at, uint32_t n, struct sx_loan *loan) {
+  uint32_t got = there(page, at, n);
+  if (got) {
+    if (!add_span(loan, page->block->data + at, got))
+      return false;
+    /* relaxed: the page has one, and the lock keeps it */
+    atomic_fetch_add_explicit(&page->block->refs, 1, memory_order_relaxed);
+    loan->blocks[loan->nblocks++] = page->block;
+  }
+  return add_span(loan, zeros, n - got);
+}
+
+static uint32_t chunk_at(uint64_t offset, size_t n) {
+  uint32_t left = SX_PAGE_SIZE - (uint32_t)(offset % SX_PAGE_SIZE);
+  return n < left ? (uint32_t)n : left;
+}
+
+bool sx_pages_lend(struct sx_pages *pages, uint64_t offset, size_t n, struct sx_loan *loan) {
+  for (uint32_t chunk; n; offset += chunk, n -= chunk) {
+    chunk = chunk_at(offset, n);
+    if (!lend_page(find(pages, offset / SX_PAGE_SIZE), (uint32_t)(offset % SX_PAGE_SIZE), chunk, loan)) {
+      give_up(loan);
+      return false;
+    }
+  }
   return true;
 }
 
 /* ---- reading and writing ---- */
 
 static void read_page(const struct sx_page *page, uint32_t at, uint8_t *buf, uint32_t n) {
-  uint32_t there = page && page->filled > at ? page->filled - at : 0;
-  if (there > n)
-    there = n;
-  if (there)
-    memcpy(buf, page->data + at, there);
-  memset(buf + there, 0, n - there);
-}
-
-static uint32_t chunk_at(uint64_t offset, size_t n) {
-  uint32_t left = SX_PAGE_SIZE - (uint32_t)(offset % SX_PAGE_SIZE);
-  return n < left ? (uint32_t)n : left;
+  uint32_t got = there(page, at, n);
+  if (got)
+    memcpy(buf, page->block->data + at, got);
+  memset(buf + got, 0, n - got);
 }
 
 void sx_pages_read(struct sx_pages *pages, uint64_t offset, void *buf, size_t n) {
@@ -112,14 +201,16 @@ static styx_err write_page(struct sx_pages *pages, uint64_t index, uint32_t at, 
   uint32_t grown = end > filled ? take(pages->quota, end - filled) : 0;
   if (end > filled + grown)
     end = filled + grown;
-  bool room = end > at && (page || (page = add(pages, index))) && make_room(pages, page, end);
+  uint32_t keep = at > 0 || end < filled ? filled : 0; /* else all of it is written anew */
+  bool room =
+      end > at && (page || (page = add(pages, index))) && own_block(pages, page, end > filled ? end : filled, keep);
   if (!room) {
     give_back(pages->quota, grown);
     return end > at ? ENOMEM : ENOSPC;
   }
   if (at > filled)
-    memset(page->data + filled, 0, at - filled);
-  memcpy(page->data + at, data, end - at);
+    memset(page->block->data + filled, 0, at - filled);
+  memcpy(page->block->data + at, data, end - at);
   if (end > filled)
     page->filled = end;
   *done = end - at;
@@ -146,9 +237,8 @@ static void cut_page(struct sx_pages *pages, struct sx_page *page, uint32_t leng
     page->filled = length;
   }
   if (length == 0) {
-    sx_free(pages->alloc, page->data, page->cap);
-    page->data = NULL;
-    page->cap = 0;
+    block_put(pages->alloc, page->block);
+    page->block = NULL;
   }
 }
 

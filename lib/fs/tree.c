@@ -80,7 +80,7 @@ static styx_err put(styx_tree *tree, styx_file *dir, const char *name, uint32_t 
   if (!err) {
     sx_file_of(node)->ops = read_ops(ops);
     sx_file_of(node)->aux = aux;
-    node->length = length;
+    atomic_init(&node->length, length);
     sx_inode_modified(&tree->space, &dir->node, dir->node.uid);
   }
   /* Out before a client can walk to it. */
@@ -179,7 +179,7 @@ styx_err styx_tree_remove(styx_tree *tree, styx_file *file) {
 void styx_tree_set_length(styx_tree *tree, styx_file *file, uint64_t length) {
   struct sx_inode *node = &file->node;
   pthread_rwlock_wrlock(&node->io);
-  node->length = length;
+  atomic_store_explicit(&node->length, length, memory_order_relaxed);
   struct sx_text *old = sx_inode_modified_locked(node, node->uid);
   pthread_rwlock_unlock(&node->io);
   sx_text_put(&tree->space.alloc, old);
