@@ -50,7 +50,7 @@ void styx_session_free(styx_session *s) {
   styx_allocator alloc = s->s_alloc;
   sx_table_fini(&s->s_fids);
   sx_tags_fini(&s->s_tags);
-  sx_free(&alloc, s->s_in, s->s_in_cap);
+  sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
   sx_keep_off(s);
   sx_free(&alloc, s, sizeof *s);
 }

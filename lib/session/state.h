@@ -248,7 +248,7 @@ struct styx_session {
   struct sx_outbox s_out;
   struct sx_keep s_keep;
 
-  uint8_t *s_in; /* an incomplete message, or what came while parsing was stopped */
+  styx_req *s_in; /* in its r_bytes: an incomplete message, or what came while parsing was stopped */
   size_t s_in_len, s_in_cap;
 
   uint32_t s_msize; /* 0: no version yet */
@@ -322,6 +322,7 @@ void sx_binding_closed(styx_session *s, struct sx_binding *b);
 
 /* tags.c */
 styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
+void sx_req_init(styx_session *s, styx_req *r, size_t len); /* memory for one, with its message in r_bytes already */
 void sx_req_free(styx_req *r);
 void sx_req_put(styx_req *r); /* any thread */
 void sx_req_put_locked(styx_req *r);

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
-  styx_req *r = sx_keep_new(s, sizeof *r + len);
-  if (!r)
-    return NULL;
+void sx_req_init(styx_session *s, styx_req *r, size_t len) {
   atomic_init(&r->r_word, SX_PARKED);
   atomic_init(&r->r_refs, 1);
   r->r_session = s;
@@ -19,9 +16,16 @@ styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
   memset(&r->r_wait, 0, offsetof(styx_req, r_all) - offsetof(styx_req, r_wait));
   r->r_msg.count = 0; /* the reply functions look at both, whatever the message has */
   r->r_msg.offset = 0;
-  memcpy(r->r_bytes, msg, len);
   s->s_nreq++;
   s->s_held += sizeof *r + len;
+}
+
+styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
+  styx_req *r = sx_keep_new(s, sizeof *r + len);
+  if (!r)
+    return NULL;
+  memcpy(r->r_bytes, msg, len);
+  sx_req_init(s, r, len);
   return r;
 }
 

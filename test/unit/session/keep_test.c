@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MSIZE = 8192, PAGE = 4096, BATCH = 32 };
+enum { MSIZE = 1 << 20, PAGE = 4096, BATCH = 32 };
 static const uint64_t second = 1000000000;
 
 struct memory {
@@ -27,6 +27,8 @@ static void count_free(void *arg, void *ptr, size_t size) {
 /* ---- a filesystem that answers at once: the root, and below it one file ---- */
 
 static uint8_t page[PAGE];
+static uint8_t large[MSIZE - STYX_IOHDRSZ];
+static bool written; /* all of large */
 static int released;
 
 static void release(void *arg) {
@@ -48,7 +50,8 @@ static styx_answer op_read(styx_req *r, void *node, void *handle, uint64_t offse
   return offset ? styx_reply_ref(r, page, count, release, NULL) : styx_reply_data(r, page, count);
 }
 static styx_answer op_write(styx_req *r, void *node, void *handle, uint64_t offset, const void *data, uint32_t count) {
-  (void)node, (void)handle, (void)offset, (void)data;
+  (void)node, (void)handle, (void)offset;
+  written = count == sizeof large && memcmp(data, large, count) == 0;
   return styx_reply_count(r, count);
 }
 static styx_answer op_getattr(styx_req *r, void *node, void *handle) {
@@ -71,7 +74,7 @@ static const styx_export export = {.fs = {&ops, NULL}};
 static struct memory memory;
 
 static void send(styx_session *s, styx_msg m, uint64_t now) {
-  uint8_t buf[MSIZE];
+  static uint8_t buf[MSIZE];
   ptrdiff_t n = styx_encode(buf, sizeof buf, &m, STYX_9P2000);
   cr_assert_gt(n, 0);
   styx_session_feed(s, buf, (size_t)n, now);
@@ -218,5 +221,58 @@ Test(keep, a_reply_by_reference_costs_a_fraction_of_a_head) {
   pump(s, 2 * second);
   cr_assert_eq(released, BATCH);
   cr_assert_leq(memory.live, before + 8192);
+  end(s);
+}
+
+/* ---- messages in portions ---- */
+
+Test(keep, a_long_message_in_portions_takes_memory_as_its_bytes_come_and_is_written_whole) {
+  static uint8_t buf[MSIZE];
+  static const size_t portions[] = {1, 5, 100, 4096, 100000, MSIZE};
+  for (size_t i = 0; i < sizeof large; i++)
+    large[i] = (uint8_t)(i * 7919 >> 5);
+  const styx_msg m = {.type = STYX_Twrite, .fid = 1, .count = sizeof large, .data = large};
+  cr_assert_eq(styx_encode(buf, sizeof buf, &m, STYX_9P2000), MSIZE - 1);
+  for (size_t i = 0; i < sizeof portions / sizeof *portions; i++) {
+    styx_session *s = begin();
+    size_t before = memory.live, calls = memory.calls;
+    for (size_t at = 0, n; at < MSIZE - 1; at += n) {
+      n = MSIZE - 1 - at < portions[i] ? MSIZE - 1 - at : portions[i];
+      styx_session_feed(s, buf + at, n, 1);
+      cr_assert_leq(memory.live, before + 8 * (at + n) + 8192, "%zu bytes have come", at + n);
+    }
+    cr_assert_leq(memory.live, before + MSIZE + 2048);
+    cr_assert_leq(memory.calls - calls, 10, "%zu allocations", memory.calls - calls);
+    written = false;
+    pump(s, 1);
+    cr_assert(written);
+    end(s);
+  }
+}
+
+/* Whatever is wrong with it, or wherever it is cut, a message in the stash is treated as one that came whole. */
+Test(keep, messages_in_two_portions_are_answered_as_whole_ones) {
+  static const uint8_t too_long[] = {13, 0, 0, 0, STYX_Tstat, 9, 0, 0, 0, 0, 0, 1, 2};
+  styx_session *s = begin();
+  send_batch(s, stat_file, 1);
+  run(s, 1);
+  size_t len = styx_session_pending_bytes(s), once = len / BATCH;
+  uint8_t buf[BATCH * 11];
+  size_t n = 0;
+  for (uint16_t tag = 0; tag < BATCH; tag++)
+    n += (size_t)styx_encode(buf + n, sizeof buf - n, &(styx_msg){.type = STYX_Tstat, .tag = tag}, STYX_9P2000);
+  for (size_t cut = 0; cut <= n; cut++) {
+    pump(s, 1);
+    styx_session_feed(s, buf, cut, 1);
+    styx_session_feed(s, buf + cut, n - cut, 1);
+    run(s, 1);
+    cr_assert_eq(styx_session_pending_bytes(s), BATCH * once, "cut at %zu", cut);
+  }
+  pump(s, 1);
+  styx_session_feed(s, too_long, 6, 1);
+  styx_session_feed(s, too_long + 6, sizeof too_long - 6, 1);
+  cr_assert_null(styx_session_ended(s));
+  cr_assert_gt(styx_session_pending_bytes(s), 0, "an error");
+  pump(s, 1);
   end(s);
 }
