@@ -183,7 +183,7 @@ static void leave(struct sx_place *pl) {
   struct sx_slot *slot = pl->pl_slot;
   sx_unlink(&pl->pl_link);
   pl->pl_slot = NULL;
-  if (slot && slot->f_holder == pl) {
+  if (slot->f_holder == pl) {
     slot->f_holder = NULL;
     grant_queue(pl->pl_req->r_session, slot);
     slot_drop_if_idle(pl->pl_req->r_session, slot);
@@ -192,7 +192,8 @@ static void leave(struct sx_place *pl) {
 
 void sx_places_leave(styx_req *r) {
   for (int i = 0; i < 2; i++)
-    leave(&r->r_place[i]);
+    if (r->r_place[i].pl_slot)
+      leave(&r->r_place[i]);
 }
 
 void sx_places_release(styx_req *r) {
@@ -202,7 +203,8 @@ void sx_places_release(styx_req *r) {
     pl->pl_pin = NULL;
     if (pin)
       sx_binding_put(r->r_session, pin);
-    leave(pl);
+    if (pl->pl_slot)
+      leave(pl);
   }
 }
 

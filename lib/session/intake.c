@@ -1,5 +1,6 @@
 /* intake.c: bytes to messages, messages to requests: version, tags, limits, and each request's place on its fids. */
 #include "session/state.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static const struct rule rules[256] = {
 #undef STYX_MSG
 };
 
-static uint16_t tag_of(const uint8_t *p) { return (uint16_t)(p[5] | p[6] << 8); }
+static uint16_t tag_of(const uint8_t *p) { return sx_load16(p + 5); }
 
 /* ---- version ---- */
 
@@ -220,7 +221,7 @@ static uint32_t frame_limit(const styx_session *s) { return s->s_msize ? s->s_ms
 static size_t consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
   size_t used = 0;
   while (used < len && may_parse(s)) {
-    ptrdiff_t n = styx_frame(p + used, len - used, frame_limit(s));
+    ptrdiff_t n = sx_frame(p + used, len - used, frame_limit(s));
     if (n < 0) {
       s->s_info.hits.msize += n == -(ptrdiff_t)STYX_ETOOLONG && s->s_msize;
       s->s_info.hits.prelude += n == -(ptrdiff_t)STYX_ETOOLONG && !s->s_msize;
@@ -239,10 +240,6 @@ static size_t consume(styx_session *s, const uint8_t *p, size_t len, styx_req **
 /* ---- the stash: what cannot be parsed yet ----
  *
  * It is memory for a request. When it holds one whole message it becomes that request, so that a long message is copied once. */
-
-static size_t size_field(const uint8_t *p) {
-  return (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
-}
 
 enum { AHEAD = 8 };
 
@@ -280,7 +277,7 @@ static bool stash(styx_session *s, const uint8_t *p, size_t len) {
   bool known = (s->s_in_len ? s->s_in_len : len) >= 4;
   if (len == 0)
     return true;
-  if (need > s->s_in_cap && !grow(s, room_for(s, need, known ? size_field(begin) : 0))) {
+  if (need > s->s_in_cap && !grow(s, room_for(s, need, known ? sx_load32(begin) : 0))) {
     sx_end(s, "no memory for an incomplete message");
     return false;
   }
@@ -299,7 +296,7 @@ void sx_parse_on(styx_session *s) {
   size_t len = s->s_in_len, cap = s->s_in_cap;
   s->s_in = NULL;
   s->s_in_len = s->s_in_cap = 0;
-  if (len == cap && len >= STYX_HDRSZ && size_field(in->r_bytes) == len)
+  if (len == cap && len >= STYX_HDRSZ && sx_load32(in->r_bytes) == len)
     own = in;
   bool offered = own != NULL;
   size_t used = consume(s, in->r_bytes, len, &own);
@@ -320,7 +317,7 @@ void sx_parse_on(styx_session *s) {
 
 /* How many of the len bytes at p belong to the message that the stash has begun. */
 static size_t missing(const styx_session *s, size_t len) {
-  size_t have = s->s_in_len, want = have >= 4 ? size_field(s->s_in->r_bytes) : 4;
+  size_t have = s->s_in_len, want = have >= 4 ? sx_load32(s->s_in->r_bytes) : 4;
   if (want <= have)
     return len;
   return want - have < len ? want - have : len;

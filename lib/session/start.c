@@ -8,9 +8,12 @@ void sx_queue(styx_req *r, enum styx_op op) {
   r->r_op = op;
   r->r_fs = &r->r_user->u_export->fs;
   r->r_answer = SX_A_NONE;
-  atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed); /* the runner's */
   /* The bits beside the state stay: another thread may be setting none, since nobody runs r. release pairs with: run.c */
   uint32_t word = atomic_load_explicit(&r->r_word, memory_order_relaxed);
+  if ((word & SX_STATE) == SX_PARKED) /* no other thread has seen it yet */
+    atomic_store_explicit(&r->r_refs, 2, memory_order_relaxed);
+  else /* its last runner may be about to let go */
+    atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed);
   atomic_store_explicit(&r->r_word, (word & ~SX_STATE) | SX_QUEUED, memory_order_release);
   sx_work_push(r->r_session, &r->r_run, SX_RUN);
 }

@@ -39,14 +39,16 @@ void sx_req_free(styx_req *r) {
     sx_free(&s->s_alloc, r->r_text, r->r_text_size);
   s->s_held -= sizeof *r + r->r_len;
   s->s_nreq--;
-  sx_keep_put(s, r->r_setattr, sizeof *r->r_setattr);
+  if (r->r_setattr)
+    sx_keep_put(s, r->r_setattr, sizeof *r->r_setattr);
   sx_keep_put(s, r, r->r_size);
 }
 
 /* As sx_req_put for whoever holds the lock: nothing is posted, so nobody is woken to free it. */
 void sx_req_put_locked(styx_req *r) {
-  /* acq_rel: as in sx_req_put */
-  if (atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
+  /* Who finds itself alone stays alone. acquire, acq_rel: as in sx_req_put */
+  if (atomic_load_explicit(&r->r_refs, memory_order_acquire) == 1 ||
+      atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
     sx_req_free(r);
 }
 
