@@ -9,7 +9,7 @@
 
 struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str uname, styx_str aname) {
   size_t size = sizeof(struct sx_user) + uname.len + aname.len;
-  struct sx_user *u = sx_alloc(&s->s_alloc, size);
+  struct sx_user *u = sx_keep_new(s, size);
   if (!u)
     return NULL;
   char *text = (char *)(u + 1);
@@ -25,13 +25,13 @@ struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str unam
 
 void sx_user_put(styx_session *s, struct sx_user *user) {
   if (--user->u_refs == 0)
-    sx_free(&s->s_alloc, user, user->u_size);
+    sx_keep_put(s, user, user->u_size);
 }
 
 struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct sx_node *from, styx_str name) {
   char path[SX_PATH];
   size_t len = sx_path_make(path, user->u_export->fs.ops, from, name);
-  struct sx_node *n = sx_zalloc(&s->s_alloc, sizeof *n + len);
+  struct sx_node *n = sx_keep_zeroed(s, sizeof *n + len);
   if (!n)
     return NULL;
   n->n_path_len = len;
@@ -47,7 +47,7 @@ struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct 
 void sx_node_free(styx_session *s, struct sx_node *node) {
   sx_user_put(s, node->n_user);
   s->s_nnodes--;
-  sx_free(&s->s_alloc, node, sizeof *node + node->n_path_len);
+  sx_keep_put(s, node, sizeof *node + node->n_path_len);
 }
 
 void sx_node_put(styx_session *s, struct sx_node *node) {
@@ -58,7 +58,7 @@ void sx_node_put(styx_session *s, struct sx_node *node) {
 }
 
 struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node) {
-  struct sx_binding *b = sx_zalloc(&s->s_alloc, sizeof *b);
+  struct sx_binding *b = sx_keep_zeroed(s, sizeof *b);
   if (!b)
     return NULL;
   b->b_refs = 1;
@@ -74,7 +74,7 @@ static void binding_free(styx_session *s, struct sx_binding *b) {
   if (b->b_node)
     sx_node_put(s, b->b_node);
   s->s_nbindings--;
-  sx_free(&s->s_alloc, b, sizeof *b);
+  sx_keep_put(s, b, sizeof *b);
 }
 
 /* The last one to let go of an open binding has it closed; close comes before forget, since the node is counted by us. */
@@ -109,7 +109,7 @@ static void slot_drop_if_idle(styx_session *s, struct sx_slot *slot) {
     return;
   assert(sx_list_empty(&slot->f_queue));
   sx_table_del(&s->s_fids, slot->f_fid);
-  sx_free(&s->s_alloc, slot, sizeof *slot);
+  sx_keep_put(s, slot, sizeof *slot);
 }
 
 static styx_err slot_new(styx_session *s, uint32_t fid, struct sx_slot **out) {
@@ -117,9 +117,9 @@ static styx_err slot_new(styx_session *s, uint32_t fid, struct sx_slot **out) {
     s->s_info.hits.fids++;
     return STYX_EMANYFIDS;
   }
-  struct sx_slot *slot = sx_zalloc(&s->s_alloc, sizeof *slot);
+  struct sx_slot *slot = sx_keep_zeroed(s, sizeof *slot);
   if (!slot || !sx_table_reserve(&s->s_fids)) {
-    sx_free(&s->s_alloc, slot, sizeof *slot);
+    sx_keep_put(s, slot, sizeof *slot);
     return ENOMEM;
   }
   slot->f_fid = fid;
@@ -183,7 +183,7 @@ static void leave(struct sx_place *pl) {
   struct sx_slot *slot = pl->pl_slot;
   sx_unlink(&pl->pl_link);
   pl->pl_slot = NULL;
-  if (slot && slot->f_holder == pl) {
+  if (slot->f_holder == pl) {
     slot->f_holder = NULL;
     grant_queue(pl->pl_req->r_session, slot);
     slot_drop_if_idle(pl->pl_req->r_session, slot);
@@ -192,7 +192,8 @@ static void leave(struct sx_place *pl) {
 
 void sx_places_leave(styx_req *r) {
   for (int i = 0; i < 2; i++)
-    leave(&r->r_place[i]);
+    if (r->r_place[i].pl_slot)
+      leave(&r->r_place[i]);
 }
 
 void sx_places_release(styx_req *r) {
@@ -202,7 +203,8 @@ void sx_places_release(styx_req *r) {
     pl->pl_pin = NULL;
     if (pin)
       sx_binding_put(r->r_session, pin);
-    leave(pl);
+    if (pl->pl_slot)
+      leave(pl);
   }
 }
 

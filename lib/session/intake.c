@@ -1,5 +1,6 @@
 /* intake.c: bytes to messages, messages to requests: version, tags, limits, and each request's place on its fids. */
 #include "session/state.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static const struct rule rules[256] = {
 #undef STYX_MSG
 };
 
-static uint16_t tag_of(const uint8_t *p) { return (uint16_t)(p[5] | p[6] << 8); }
+static uint16_t tag_of(const uint8_t *p) { return sx_load16(p + 5); }
 
 /* ---- version ---- */
 
@@ -113,9 +114,19 @@ static void no_memory(styx_session *s, const uint8_t *p) {
     refuse(s, tag_of(p), ENOMEM);
 }
 
-static void t_request(styx_session *s, const uint8_t *p, size_t len) {
+/* *own: memory of a request with this message in it, which is taken; NULL: the message is copied. */
+static styx_req *request_new(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
+  styx_req *r = *own;
+  if (!r)
+    return sx_req_new(s, p, len);
+  *own = NULL;
+  sx_req_init(s, r, len);
+  return r;
+}
+
+static void t_request(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
   uint16_t tag = tag_of(p);
-  styx_req *r = sx_req_new(s, p, len);
+  styx_req *r = request_new(s, p, len, own);
   if (!r) {
     no_memory(s, p);
     return;
@@ -139,7 +150,8 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len) {
     sx_req_free(r);
     return;
   }
-  s->s_outstanding++;
+  if (s->s_outstanding++ > 0)
+    sx_keep_on(s);
   sx_list_push(&s->s_requests, &r->r_all);
   if (styx_req_deadline(r) != UINT64_MAX)
     sx_list_push(&s->s_due, &r->r_timed);
@@ -172,7 +184,7 @@ static void t_control(styx_session *s, const uint8_t *p, size_t len) {
   sx_t_flush(s, &m);
 }
 
-static void take_message(styx_session *s, const uint8_t *p, size_t len) {
+static void take_message(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
   uint8_t type = p[4];
   uint16_t tag = tag_of(p);
   s->s_info.messages_in++;
@@ -194,7 +206,7 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len) {
   else if (s->s_draining && !rules[type].must_run)
     refuse(s, tag, ESHUTDOWN);
   else
-    t_request(s, p, len);
+    t_request(s, p, len, own);
 }
 
 /* ---- bytes ---- */
@@ -205,11 +217,11 @@ bool styx_session_wants_input(const styx_session *s) { return may_parse(s); }
 
 static uint32_t frame_limit(const styx_session *s) { return s->s_msize ? s->s_msize : (uint32_t)s->s_limits.prelude; }
 
-/* Take whole messages from p; how many bytes they were. */
-static size_t consume(styx_session *s, const uint8_t *p, size_t len) {
+/* Take whole messages from p; how many bytes they were. *own as for request_new, if p is one whole message. */
+static size_t consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
   size_t used = 0;
-  while (may_parse(s)) {
-    ptrdiff_t n = styx_frame(p + used, len - used, frame_limit(s));
+  while (used < len && may_parse(s)) {
+    ptrdiff_t n = sx_frame(p + used, len - used, frame_limit(s));
     if (n < 0) {
       s->s_info.hits.msize += n == -(ptrdiff_t)STYX_ETOOLONG && s->s_msize;
       s->s_info.hits.prelude += n == -(ptrdiff_t)STYX_ETOOLONG && !s->s_msize;
@@ -217,7 +229,7 @@ static size_t consume(styx_session *s, const uint8_t *p, size_t len) {
     }
     if (n <= 0)
       break;
-    take_message(s, p + used, (size_t)n);
+    take_message(s, p + used, (size_t)n, own);
     used += (size_t)n;
     if (s->s_resetting)
       sx_continue(s); /* mostly there is nothing to wait for: the next message is parsed at once */
@@ -225,69 +237,87 @@ static size_t consume(styx_session *s, const uint8_t *p, size_t len) {
   return used;
 }
 
-/* Grows with bytes that have come, never by what a size field says. */
-static bool stash(styx_session *s, const uint8_t *p, size_t len) {
-  if (len == 0)
-    return true;
-  if (s->s_in_len + len > s->s_in_cap) {
-    size_t cap = s->s_in_cap ? s->s_in_cap : 256;
-    while (cap < s->s_in_len + len)
-      cap *= 2;
-    uint8_t *bigger = sx_alloc(&s->s_alloc, cap);
-    if (!bigger) {
-      sx_end(s, "no memory for an incomplete message");
-      return false;
-    }
-    if (s->s_in_len)
-      memcpy(bigger, s->s_in, s->s_in_len);
-    sx_free(&s->s_alloc, s->s_in, s->s_in_cap);
-    s->s_in = bigger;
-    s->s_in_cap = cap;
-  }
-  if (s->s_in_len == 0)
-    s->s_partial_since = s->s_now;
-  memcpy(s->s_in + s->s_in_len, p, len);
-  s->s_in_len += len;
-  return true;
+/* ---- the stash: what cannot be parsed yet ----
+ *
+ * It is memory for a request. When it holds one whole message it becomes that request, so that a long message is copied once. */
+
+enum { AHEAD = 8 };
+
+/* How much room there shall be, when need bytes have come of which the first four say message (0: they are not there yet). It
+ * grows with what has come, never by what a size field says alone; but no larger than the message, if that is all there is. */
+static size_t room_for(const styx_session *s, size_t need, size_t message) {
+  if (message < need || message > frame_limit(s))
+    return need * 2;
+  return need * AHEAD < message ? need * AHEAD : message;
 }
 
 static void stash_free(styx_session *s) {
-  sx_free(&s->s_alloc, s->s_in, s->s_in_cap);
+  sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
   s->s_in = NULL;
   s->s_in_len = s->s_in_cap = 0;
+}
+
+static bool grow(styx_session *s, size_t cap) {
+  styx_req *bigger = sx_keep_new(s, sizeof *bigger + cap);
+  size_t len = s->s_in_len;
+  if (!bigger)
+    return false;
+  if (len)
+    memcpy(bigger->r_bytes, s->s_in->r_bytes, len);
+  stash_free(s);
+  s->s_in = bigger;
+  s->s_in_len = len;
+  s->s_in_cap = cap;
+  return true;
+}
+
+static bool stash(styx_session *s, const uint8_t *p, size_t len) {
+  size_t need = s->s_in_len + len;
+  const uint8_t *begin = s->s_in_len ? s->s_in->r_bytes : p;
+  bool known = (s->s_in_len ? s->s_in_len : len) >= 4;
+  if (len == 0)
+    return true;
+  if (need > s->s_in_cap && !grow(s, room_for(s, need, known ? sx_load32(begin) : 0))) {
+    sx_end(s, "no memory for an incomplete message");
+    return false;
+  }
+  if (s->s_in_len == 0)
+    s->s_partial_since = s->s_now;
+  memcpy(s->s_in->r_bytes + s->s_in_len, p, len);
+  s->s_in_len = need;
+  return true;
 }
 
 /* Parse what is in the stash. While it is parsed it belongs to this call, so that parsing may come back here. */
 void sx_parse_on(styx_session *s) {
   if (!s->s_in_len || !may_parse(s))
     return;
-  uint8_t *in = s->s_in;
+  styx_req *in = s->s_in, *own = NULL;
   size_t len = s->s_in_len, cap = s->s_in_cap;
   s->s_in = NULL;
   s->s_in_len = s->s_in_cap = 0;
-  size_t used = consume(s, in, len);
+  if (len == cap && len >= STYX_HDRSZ && sx_load32(in->r_bytes) == len)
+    own = in;
+  bool offered = own != NULL;
+  size_t used = consume(s, in->r_bytes, len, &own);
+  if (offered && !own)
+    return; /* it is a request now */
   if (used < len && !s->s_ended && !s->s_hungup) {
     if (used) /* else every portion of a long message would cost its whole length */
-      memmove(in, in + used, len - used);
+      memmove(in->r_bytes, in->r_bytes + used, len - used);
     s->s_in = in;
     s->s_in_len = len - used;
     s->s_in_cap = cap;
     if (used)
       s->s_partial_since = s->s_now;
   } else {
-    sx_free(&s->s_alloc, in, cap);
+    sx_keep_put(s, in, sizeof *in + cap);
   }
 }
 
 /* How many of the len bytes at p belong to the message that the stash has begun. */
 static size_t missing(const styx_session *s, size_t len) {
-  size_t have = s->s_in_len, want = STYX_HDRSZ;
-  if (have >= 4) {
-    const uint8_t *p = s->s_in;
-    want = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
-  } else {
-    want = 4;
-  }
+  size_t have = s->s_in_len, want = have >= 4 ? sx_load32(s->s_in->r_bytes) : 4;
   if (want <= have)
     return len;
   return want - have < len ? want - have : len;
@@ -299,7 +329,7 @@ void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t no
   while (len > 0 && !s->s_hungup && !s->s_ended) {
     size_t take;
     if (s->s_in_len == 0 && may_parse(s)) {
-      take = consume(s, p, len);
+      take = consume(s, p, len, &(styx_req *){NULL});
       if (take < len && !s->s_ended && stash(s, p + take, len - take))
         take = len;
     } else {

@@ -4,41 +4,56 @@
 
 #include <string.h>
 
-enum { HEAD_SIZE = 4096, COPIED = 1024 }; /* frames up to COPIED bytes are cheaper to copy than to link */
+/* Frames up to COPIED bytes are cheaper to copy than to link. */
+enum { COPIED = 1024, HEAD_SIZE = 6144, HEAD_ROOM = HEAD_SIZE - sizeof(struct sx_head) };
 
-static struct sx_segment *segment_new(styx_session *s, size_t cap) {
-  struct sx_segment *g = sx_zalloc(&s->s_alloc, sizeof *g);
+/* ---- segments ---- */
+
+static struct sx_segment *segment_init(styx_session *s, struct sx_segment *g, size_t room) {
   if (!g)
     return NULL;
+  g->g_base = g->g_room;
+  g->g_len = 0;
+  g->g_size = sx_keep_size(sizeof *g + room);
+  g->g_next = NULL;
+  g->g_head = NULL;
+  g->g_release = NULL;
   g->g_session = s;
-  if (cap && !(g->g_base = sx_alloc(&s->s_alloc, cap))) {
-    sx_free(&s->s_alloc, g, sizeof *g);
-    return NULL;
-  }
-  g->g_cap = cap;
   return g;
 }
 
-struct sx_segment *sx_segment_of_ref(styx_session *s, void *data, size_t len) {
-  struct sx_segment *g = segment_new(s, 0);
-  if (g) {
-    g->g_base = data;
-    g->g_len = len;
-  }
-  return g;
+struct sx_segment *sx_segment_new(styx_session *s, size_t room) {
+  return segment_init(s, sx_alloc(&s->s_alloc, sx_keep_size(sizeof(struct sx_segment) + room)), room);
+}
+
+struct sx_segment *sx_segment_kept(styx_session *s, size_t room) {
+  return segment_init(s, sx_keep_pop(s, sizeof(struct sx_segment) + room), room);
+}
+
+void sx_out_rest(styx_session *s) {
+  struct sx_head *h = s->s_out.o_head;
+  if (!h || h->h_views)
+    return;
+  s->s_out.o_head = NULL;
+  sx_keep_put(s, h, HEAD_SIZE);
+}
+
+/* The last of its views has gone: the head is used again, or it was full. */
+static void unview(styx_session *s, struct sx_head *h) {
+  if (--h->h_views)
+    return;
+  s->s_out.o_memory -= HEAD_SIZE;
+  h->h_used = 0;
+  if (h != s->s_out.o_head)
+    sx_keep_put(s, h, HEAD_SIZE);
+  else if (!s->s_keep.k_on)
+    sx_out_rest(s);
 }
 
 void sx_segment_free(styx_session *s, struct sx_segment *g) {
-  if (g->g_cap)
-    sx_free(&s->s_alloc, g->g_base, g->g_cap);
-  sx_free(&s->s_alloc, g, sizeof *g);
-}
-
-void sx_segments_free(styx_session *s, struct sx_segment *first) {
-  for (struct sx_segment *next; first; first = next) {
-    next = first->g_next;
-    sx_segment_free(s, first);
-  }
+  if (g->g_head)
+    unview(s, g->g_head);
+  sx_keep_put(s, g, g->g_size);
 }
 
 /* The bytes are not needed any more: memory that belongs to somebody is given back by a work item. */
@@ -53,13 +68,49 @@ void sx_segment_over(styx_session *s, struct sx_segment *g) {
 
 static void append(styx_session *s, struct sx_segment *g) {
   struct sx_outbox *o = &s->s_out;
+  g->g_next = NULL;
   if (o->o_last)
     o->o_last->g_next = g;
   else
     o->o_first = g;
   o->o_last = g;
   o->o_bytes += g->g_len;
-  o->o_memory += sizeof *g + g->g_cap;
+  o->o_memory += g->g_size;
+}
+
+/* ---- room for small replies ---- */
+
+/* A head with room for len bytes. */
+static struct sx_head *head(styx_session *s, size_t len) {
+  struct sx_outbox *o = &s->s_out;
+  if (o->o_head && HEAD_ROOM - o->o_head->h_used >= len)
+    return o->o_head;
+  struct sx_head *h = sx_keep_new(s, HEAD_SIZE);
+  if (!h)
+    return NULL;
+  h->h_used = h->h_views = 0;
+  return o->o_head = h; /* that before it is full: it goes with its last view */
+}
+
+/* A segment at the end that len bytes may be added to. */
+static struct sx_segment *view(styx_session *s, size_t len) {
+  struct sx_segment *g = s->s_out.o_last;
+  if (len > HEAD_ROOM) {
+    if ((g = segment_init(s, sx_keep_new(s, sizeof *g + len), len)))
+      append(s, g);
+    return g;
+  }
+  struct sx_head *h = head(s, len);
+  if (!h || (g && g->g_head == h))
+    return h ? g : NULL;
+  if (!(g = segment_init(s, sx_keep_new(s, sizeof *g), 0)))
+    return NULL;
+  g->g_head = h;
+  g->g_base = h->h_bytes + h->h_used;
+  if (h->h_views++ == 0)
+    s->s_out.o_memory += HEAD_SIZE;
+  append(s, g);
+  return g;
 }
 
 enum { WASTE = 4 }; /* a byte to send may cost this many in memory, before that counts more than the bytes */
@@ -93,19 +144,16 @@ static void trace_out(styx_session *s, uint8_t *frame, size_t len) {
 
 /* Room for len contiguous bytes at the end; NULL ends the session: a reply that is owed could not be kept. */
 static uint8_t *room(styx_session *s, size_t len) {
-  struct sx_segment *g = s->s_out.o_last;
-  if (!g || !g->g_shared || g->g_cap - g->g_len < len) {
-    g = segment_new(s, len > HEAD_SIZE ? len : HEAD_SIZE);
-    if (!g) {
-      sx_end(s, "no memory for a reply");
-      return NULL;
-    }
-    g->g_shared = true;
-    append(s, g);
+  struct sx_segment *g = view(s, len);
+  if (!g) {
+    sx_end(s, "no memory for a reply");
+    return NULL;
   }
   uint8_t *at = g->g_base + g->g_len;
   g->g_len += len;
   s->s_out.o_bytes += len;
+  if (g->g_head)
+    g->g_head->h_used += len;
   return at;
 }
 
@@ -132,30 +180,22 @@ bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text)
   return sx_out_msg(s, &m);
 }
 
-bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len) {
+bool sx_out_frame(styx_req *r) {
+  styx_session *s = r->r_session;
+  uint8_t *at = r->r_frame;
+  size_t len = r->r_frame_len;
   if (s->s_hungup)
     return false;
-  if (len <= COPIED) {
-    uint8_t *at = room(s, len);
-    if (!at)
-      return false;
-    memcpy(at, *frame, len);
-    sx_free(&s->s_alloc, *frame, size);
-    *frame = NULL;
-    trace_out(s, at, len);
+  if (len > COPIED) {
+    r->r_segment->g_len = len;
+    append(s, r->r_segment);
+    r->r_segment = NULL;
+  } else if ((at = room(s, len))) {
+    memcpy(at, r->r_frame, len);
   } else {
-    struct sx_segment *g = segment_new(s, 0);
-    if (!g) {
-      sx_end(s, "no memory for a reply");
-      return false;
-    }
-    g->g_base = *frame;
-    g->g_cap = size;
-    g->g_len = len;
-    *frame = NULL;
-    append(s, g);
-    trace_out(s, g->g_base, len);
+    return false;
   }
+  trace_out(s, at, len);
   pause_if_full(s);
   return true;
 }
@@ -174,25 +214,25 @@ static void trace_pieces(styx_session *s, uint16_t tag, const styx_span *pieces,
   sx_free(&s->s_alloc, whole, count);
 }
 
-bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref) {
+bool sx_out_ref(styx_req *r) {
+  styx_session *s = r->r_session;
   styx_span pieces[1 + STYX_MAXREFS];
   size_t n = 0, count = 0;
   uint8_t *at = s->s_hungup ? NULL : room(s, STYX_RREADHDRSZ);
   if (!at)
     return false;
   pieces[n++] = (styx_span){at, STYX_RREADHDRSZ};
-  for (struct sx_segment *g; (g = *ref);) {
-    *ref = g->g_next;
-    g->g_next = NULL;
+  for (struct sx_segment *g; (g = r->r_ref);) {
+    r->r_ref = g->g_next;
     pieces[n++] = (styx_span){g->g_base, g->g_len};
     count += g->g_len;
     append(s, g);
   }
-  sx_rread_header(at, tag, (uint32_t)count);
+  sx_rread_header(at, r->r_tag, (uint32_t)count);
   s->s_info.messages_out++;
   tap_out(s, pieces, n);
   if (s->s_hooks.trace)
-    trace_pieces(s, tag, pieces + 1, n - 1, count);
+    trace_pieces(s, r->r_tag, pieces + 1, n - 1, count);
   pause_if_full(s);
   return true;
 }
@@ -203,7 +243,7 @@ static void drop_first(styx_session *s) {
   if (!g->g_next)
     s->s_out.o_last = NULL;
   s->s_out.o_offset = 0;
-  s->s_out.o_memory -= sizeof *g + g->g_cap;
+  s->s_out.o_memory -= g->g_size;
   sx_segment_over(s, g);
 }
 

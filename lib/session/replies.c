@@ -1,5 +1,6 @@
 /* replies.c: what handlers call, on any thread and without the lock: publish an answer, and learn of cancellation. */
 #include "session/state.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -43,19 +44,39 @@ styx_answer styx_reply_ok(styx_req *req) { return claim(req) ? publish(req, SX_A
 
 styx_answer styx_reply_error(styx_req *req, styx_err err) { return claim(req) ? publish_error(req, err) : ANSWERED; }
 
+/* Room behind the message in the request itself. */
+static uint8_t *own_room(styx_req *r, size_t *cap) {
+  *cap = r->r_size - sizeof *r - r->r_len;
+  return r->r_bytes + r->r_len;
+}
+
+/* Words in memory that is freed with r; NULL: there is none. */
+static char *words(styx_req *r, const char *fmt, va_list args) {
+  va_list again;
+  size_t cap;
+  char *text = (char *)own_room(r, &cap);
+  va_copy(again, args);
+  int len = vsnprintf(text, cap, fmt, args);
+  r->r_text_size = 0;
+  if (len < 0) {
+    text = NULL;
+  } else if ((size_t)len >= cap) {
+    r->r_text_size = (size_t)len + 1;
+    text = sx_alloc(&r->r_session->s_alloc, r->r_text_size);
+    if (text)
+      vsnprintf(text, r->r_text_size, fmt, again);
+  }
+  va_end(again);
+  return text;
+}
+
 styx_answer styx_reply_error_text(styx_req *req, styx_err err, const char *fmt, ...) {
   if (!claim(req))
     return ANSWERED;
-  va_list args, again;
+  va_list args;
   va_start(args, fmt);
-  va_copy(again, args);
-  int len = vsnprintf(NULL, 0, fmt, args);
+  req->r_text = words(req, fmt, args);
   va_end(args);
-  if (len >= 0 && (req->r_text = sx_alloc(&req->r_session->s_alloc, (size_t)len + 1))) {
-    req->r_text_size = (size_t)len + 1;
-    vsnprintf(req->r_text, req->r_text_size, fmt, again);
-  }
-  va_end(again);
   return publish_error(req, err); /* without memory for the words: err's own */
 }
 
@@ -115,25 +136,31 @@ styx_answer styx_reply_count(styx_req *req, uint32_t count) {
 
 /* ---- data: written into the frame that will be sent ---- */
 
-static void put32(uint8_t *p, uint32_t v) {
-  for (int i = 0; i < 4; i++)
-    p[i] = (uint8_t)(v >> 8 * i);
+static uint8_t *put_header(uint8_t *p, uint32_t size, uint8_t type, uint16_t tag) {
+  return sx_put16(sx_put8(sx_put32(p, size), type), tag);
 }
 
 void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count) {
-  put32(p, STYX_RREADHDRSZ + count);
-  p[4] = STYX_Rread;
-  p[5] = (uint8_t)tag;
-  p[6] = (uint8_t)(tag >> 8);
-  put32(p + STYX_HDRSZ, count);
+  sx_put32(put_header(p, STYX_RREADHDRSZ + count, STYX_Rread, tag), count);
 }
 
+/* A small one is made in the request itself, any other in what has been lent for it, or in memory of its own. */
 static uint8_t *frame(styx_req *r, size_t data) {
-  if (!r->r_frame) {
-    r->r_frame_size = STYX_RREADHDRSZ + data;
-    r->r_frame = sx_alloc(&r->r_session->s_alloc, r->r_frame_size);
+  size_t size = STYX_RREADHDRSZ + data, cap;
+  uint8_t *room = own_room(r, &cap);
+  if (r->r_frame)
+    return r->r_frame;
+  if (size > cap) {
+    if (r->r_segment && r->r_segment->g_size < sizeof *r->r_segment + size) {
+      sx_free(&r->r_session->s_alloc, r->r_segment, r->r_segment->g_size); /* lent for a read, and this is none */
+      r->r_segment = NULL;
+    }
+    if (!r->r_segment && !(r->r_segment = sx_segment_new(r->r_session, size)))
+      return NULL;
+    room = r->r_segment->g_room;
   }
-  return r->r_frame;
+  r->r_frame_size = size;
+  return r->r_frame = room;
 }
 
 static styx_answer publish_frame(styx_req *r, enum sx_answer kind, size_t len) {
@@ -176,24 +203,23 @@ styx_answer styx_reply_slice(styx_req *req, const void *file, size_t len) {
   return styx_reply_data(req, (const char *)file + offset, len - (size_t)offset);
 }
 
-/* One segment for each span that has any of the count bytes, at least one; the last has the release. NULL: no memory. */
-static struct sx_segment *segments_of(styx_session *s, const styx_span *spans, size_t n, size_t count,
-                                      styx_release_fn *release, void *arg) {
-  struct sx_segment *first = NULL, *last = NULL;
+/* One segment for each span that has any of the bytes asked for, at least one; the last has the release. The first may be there
+ * already. False: no memory; what was made goes with the request. */
+static bool link_spans(styx_req *r, const styx_span *spans, size_t n, styx_release_fn *release, void *arg) {
+  struct sx_segment **at = &r->r_ref, *last = NULL;
+  size_t count = r->r_msg.count;
   for (size_t i = 0; !last || (i < n && count); i++) {
-    size_t len = i < n && spans[i].len < count ? spans[i].len : i < n ? count : 0;
-    struct sx_segment *g = sx_segment_of_ref(s, i < n ? spans[i].base : NULL, len);
-    if (!g) {
-      sx_segments_free(s, first);
-      return NULL;
-    }
-    *(last ? &last->g_next : &first) = g;
-    last = g;
-    count -= len;
+    if (!*at && !(*at = sx_segment_new(r->r_session, 0)))
+      return false;
+    last = *at;
+    last->g_base = i < n ? spans[i].base : NULL;
+    last->g_len = i >= n ? 0 : spans[i].len < count ? spans[i].len : count;
+    count -= last->g_len;
+    at = &last->g_next;
   }
   last->g_release = release;
   last->g_release_arg = arg;
-  return first;
+  return true;
 }
 
 styx_answer styx_reply_refs(styx_req *req, const styx_span *spans, size_t n, styx_release_fn *release, void *arg) {
@@ -201,8 +227,7 @@ styx_answer styx_reply_refs(styx_req *req, const styx_span *spans, size_t n, sty
     release(arg);
     return ANSWERED;
   }
-  req->r_segment = n <= STYX_MAXREFS ? segments_of(req->r_session, spans, n, req->r_msg.count, release, arg) : NULL;
-  if (!req->r_segment) {
+  if (n > STYX_MAXREFS || !link_spans(req, spans, n, release, arg)) {
     release(arg);
     return publish_error(req, n <= STYX_MAXREFS ? ENOMEM : EIO);
   }
@@ -247,21 +272,24 @@ bool styx_req_wants_attr(const styx_req *req) {
   return true; /* 9P2000 reads directories as stat records */
 }
 
+enum { RSTATHDRSZ = STYX_HDRSZ + 2 };
+
 styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
   struct names names;
   if (!claim(req))
     return ANSWERED;
-  styx_msg m = {.type = STYX_Rstat, .tag = req->r_tag};
-  m.stat = stat_of(attr, &names);
-  ptrdiff_t size = styx_encoded_size(&m, STYX_9P2000);
-  if (size < 0 || (size_t)size > req->r_session->s_msize)
+  styx_stat st = stat_of(attr, &names);
+  ptrdiff_t record = styx_stat_size(&st, STYX_9P2000);
+  size_t size = RSTATHDRSZ + (size_t)record;
+  if (record < 0 || size > req->r_session->s_msize)
     return publish_error(req, STYX_ENOFIT);
-  if (!frame(req, (size_t)size))
+  if (!frame(req, size))
     return publish_error(req, ENOMEM);
-  size = styx_encode(req->r_frame, req->r_frame_size, &m, STYX_9P2000);
-  if (size < 0) /* the handler had asked for room as if it were a read */
+  if (size > req->r_frame_size) /* the handler had asked for room as if it were a read */
     return publish_error(req, EIO);
-  req->r_frame_len = (size_t)size;
+  uint8_t *p = sx_put16(put_header(req->r_frame, (uint32_t)size, STYX_Rstat, req->r_tag), (uint16_t)record);
+  sx_put_stat(p, &st, (size_t)record, STYX_9P2000);
+  req->r_frame_len = size;
   return publish(req, SX_A_ATTR);
 }
 

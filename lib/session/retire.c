@@ -69,10 +69,14 @@ static void reply_walk(const styx_req *r, styx_msg *m) {
 static bool reply_success(styx_req *r) {
   styx_session *s = r->r_session;
   if (r->r_answer == SX_A_REF)
-    return sx_out_ref(s, r->r_tag, &r->r_segment);
+    return sx_out_ref(r);
   if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR)
-    return sx_out_frame(s, &r->r_frame, r->r_frame_size, r->r_frame_len);
-  styx_msg m = {.type = (uint8_t)(r->r_msg.type + 1), .tag = r->r_tag, .qid = r->r_qid, .count = r->r_count};
+    return sx_out_frame(r);
+  styx_msg m; /* what no reply to a request of 9P2000 has is not set */
+  m.type = (uint8_t)(r->r_msg.type + 1);
+  m.tag = r->r_tag;
+  m.qid = r->r_qid;
+  m.count = r->r_count;
   m.iounit = iounit(r);
   if (r->r_msg.type == STYX_Twalk)
     reply_walk(r, &m);
@@ -99,7 +103,7 @@ static bool reply_failure(styx_req *r) {
 
 /* ---- the end of a request ---- */
 
-/* What was prepared and not used. */
+/* What was prepared, or lent, and not used. */
 static void drop_leftovers(styx_req *r) {
   styx_session *s = r->r_session;
   if (r->r_node)
@@ -109,15 +113,18 @@ static void drop_leftovers(styx_req *r) {
   if (r->r_walk) {
     if (r->r_walk->wk_at)
       sx_node_put(s, r->r_walk->wk_at);
-    sx_free(&s->s_alloc, r->r_walk, sizeof *r->r_walk);
+    sx_keep_put(s, r->r_walk, sizeof *r->r_walk);
   }
-  for (struct sx_segment *g; (g = r->r_segment);) {
-    r->r_segment = g->g_next;
+  if (r->r_segment)
+    sx_segment_free(s, r->r_segment);
+  for (struct sx_segment *g; (g = r->r_ref);) {
+    r->r_ref = g->g_next;
     sx_segment_over(s, g);
   }
   r->r_node = NULL;
   r->r_binding = NULL;
   r->r_walk = NULL;
+  r->r_segment = NULL;
 }
 
 static void release_reserved(styx_req *r) {

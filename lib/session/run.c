@@ -52,7 +52,7 @@ styx_answer sx_req_call(styx_req *r) {
   case STYX_OP_getattr:
     return CALL(getattr, styx_reply_error(r, EACCES), r, node, handle);
   case STYX_OP_setattr:
-    return CALL(setattr, styx_reply_error(r, EACCES), r, node, handle, &r->r_setattr);
+    return CALL(setattr, styx_reply_error(r, EACCES), r, node, handle, r->r_setattr);
   case STYX_OP_fsync:
     return CALL(fsync, styx_reply_ok(r), r, node, handle, false);
   case STYX_OP_remove:

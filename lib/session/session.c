@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+enum { LOW_TAGS = 128 }; /* as many as most clients ever have outstanding */
+
 styx_limits styx_limits_default(void) {
   return (styx_limits){
 #define STYX_LIMIT(field, flag, default_, unit, help) .field = (default_),
@@ -32,7 +34,7 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   s->s_now = s->s_born = s->s_progress = now;
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
   sx_table_init(&s->s_fids, &s->s_alloc, seed);
-  sx_tags_init(&s->s_tags, &s->s_alloc, seed);
+  sx_tags_init(&s->s_tags, &s->s_alloc, seed, LOW_TAGS);
   struct sx_link *lists[] = {&s->s_requests, &s->s_detached, &s->s_due,  &s->s_asked,
                              &s->s_ready,    &s->s_hungry,   &s->s_work, &s->s_cancels};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -47,8 +49,9 @@ void styx_session_free(styx_session *s) {
   assert(styx_session_done(s));
   styx_allocator alloc = s->s_alloc;
   sx_table_fini(&s->s_fids);
-  sx_table_fini(&s->s_tags);
-  sx_free(&alloc, s->s_in, s->s_in_cap);
+  sx_tags_fini(&s->s_tags);
+  sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
+  sx_keep_off(s);
   sx_free(&alloc, s, sizeof *s);
 }
 
@@ -135,6 +138,7 @@ void styx_session_hangup(styx_session *s) {
   sx_abort_all(s);
   sx_out_clear(s);
   start_ready(s);
+  sx_keep_off(s);
 }
 
 bool styx_session_done(const styx_session *s) {
@@ -175,7 +179,9 @@ uint64_t styx_session_deadline(const styx_session *s) {
   struct timer t[4];
   if (s->s_hungup || s->s_ended)
     return UINT64_MAX;
-  uint64_t first = sx_flush_deadline(s);
+  uint64_t first = sx_flush_deadline(s), kept = sx_keep_deadline(s);
+  if (kept < first)
+    first = kept;
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (t[i].bound < UINT64_MAX - t[i].since && t[i].since + t[i].bound < first)
       first = t[i].since + t[i].bound;
@@ -187,6 +193,8 @@ bool styx_session_tick(styx_session *s, uint64_t now) {
   s->s_now = now;
   if (s->s_hungup || s->s_ended)
     return false;
+  if (now >= sx_keep_deadline(s))
+    sx_keep_off(s);
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (!s->s_ended && t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound) {
       ++*(uint64_t *)(void *)((char *)&s->s_info.hits + t[i].limit);

@@ -9,9 +9,12 @@ void sx_queue(styx_req *r, enum styx_op op) {
   r->r_fs = &r->r_user->u_export->fs;
   r->r_may_block = !(r->r_fs->ops->nowait >> op & 1);
   r->r_answer = SX_A_NONE;
-  atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed); /* the runner's */
   /* The bits beside the state stay: another thread may be setting none, since nobody runs r. release pairs with: run.c */
   uint32_t word = atomic_load_explicit(&r->r_word, memory_order_relaxed);
+  if ((word & SX_STATE) == SX_PARKED) /* no other thread has seen it yet */
+    atomic_store_explicit(&r->r_refs, 2, memory_order_relaxed);
+  else /* its last runner may be about to let go */
+    atomic_fetch_add_explicit(&r->r_refs, 1, memory_order_relaxed);
   atomic_store_explicit(&r->r_word, (word & ~SX_STATE) | SX_QUEUED, memory_order_release);
   sx_work_push(r->r_session, &r->r_run, SX_RUN);
 }
@@ -116,6 +119,15 @@ void sx_feed_hungry(styx_session *s) {
   }
 }
 
+/* The handler has no lock: so what memory is kept for its reply goes with the request. */
+static void lend(styx_req *r) {
+  size_t frame = STYX_RREADHDRSZ + (size_t)r->r_msg.count;
+  if (!r->r_segment && frame > r->r_size - sizeof *r - r->r_len)
+    r->r_segment = sx_segment_kept(r->r_session, frame);
+  if (!r->r_ref)
+    r->r_ref = sx_segment_kept(r->r_session, 0);
+}
+
 static styx_err start_read(styx_req *r) {
   styx_session *s = r->r_session;
   struct sx_binding *b = sx_pin(r);
@@ -131,6 +143,7 @@ static styx_err start_read(styx_req *r) {
     sx_list_push(&s->s_hungry, &r->r_wait);
     return STYX_OK;
   }
+  lend(r);
   if (sx_is_dir(b))
     sx_dirread_start(r, b);
   else
@@ -183,13 +196,17 @@ static styx_err start_stat(styx_req *r) {
 }
 
 static styx_err start_wstat(styx_req *r) {
-  styx_err err = sx_check_wstat(&r->r_msg.stat, sx_pin(r)->b_node->n_qid, r->r_session->s_limits.name, &r->r_setattr);
-  r->r_session->s_info.hits.name += err == ENAMETOOLONG;
+  styx_session *s = r->r_session;
+  r->r_setattr = sx_keep_new(s, sizeof *r->r_setattr);
+  if (!r->r_setattr)
+    return ENOMEM;
+  styx_err err = sx_check_wstat(&r->r_msg.stat, sx_pin(r)->b_node->n_qid, s->s_limits.name, r->r_setattr);
+  s->s_info.hits.name += err == ENAMETOOLONG;
   if (err)
     return err;
-  if (r->r_setattr.valid && readonly(r))
+  if (r->r_setattr->valid && readonly(r))
     return EROFS;
-  sx_queue(r, r->r_setattr.valid ? STYX_OP_setattr : STYX_OP_fsync); /* nothing touched: bring it to stable storage */
+  sx_queue(r, r->r_setattr->valid ? STYX_OP_setattr : STYX_OP_fsync); /* nothing touched: bring it to stable storage */
   return STYX_OK;
 }
 

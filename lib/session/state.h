@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/table.h"
 #include "session/chain.h"
+#include "session/keep.h"
 #include "session/work.h"
 
 #include <styx/session.h>
@@ -130,57 +131,62 @@ struct sx_walk {
   styx_qid wk_qids[STYX_MAXWELEM];
 };
 
+/* In three parts: what sx_req_new sets, what it makes zero, and what is written before it is read. */
 struct styx_req {
-  struct styx_work r_run;
-  struct styx_work r_cancel;
-  struct sx_post r_post;
-  struct sx_link r_wait;  /* in s_ready, s_hungry or b_readers while parked there */
-  struct sx_link r_all;   /* in s_requests until retired, then in s_detached while it runs on */
-  struct sx_link r_timed; /* in s_due until its deadline has passed, in s_asked from when it was to end */
   _Atomic uint32_t r_word;
-  _Atomic uint32_t r_refs; /* the session until it is retired, and each work item */
-  styx_session *r_session; /* immutable */
-  size_t r_size;           /* immutable: of this allocation, the message behind it included */
-  size_t r_reserved;       /* bytes of s_held that its reply may need */
+  _Atomic uint32_t r_refs;   /* the session until it is retired, and each work item */
+  styx_session *r_session;   /* immutable */
+  size_t r_size;             /* immutable: of this allocation, r_bytes included */
+  size_t r_len;              /* immutable: of the message in r_bytes; behind it is room for a small reply */
+  uint64_t r_since;          /* immutable: when it came in */
+  uint64_t r_asked;          /* when it was first told to end; UINT64_MAX: never */
+  struct sx_chain r_flushes; /* the Tflushes that wait for it */
+  uint16_t r_tag;            /* immutable */
+  bool r_must_run;           /* immutable */
+  int r_cancel_fd;           /* atomic: published by SX_HAS_FD */
+
+  struct sx_link r_wait;  /* in s_ready, s_hungry or b_readers while parked there */
+  struct sx_link r_timed; /* in s_due until its deadline has passed, in s_asked from when it was to end */
+  struct sx_place r_place[2];
+  struct sx_node *r_node;       /* to be filled with the answer's node */
+  struct sx_binding *r_binding; /* to be filled and bound to a fid */
+  struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
+  struct sx_walk *r_walk;
+  styx_setattr *r_setattr;
+  size_t r_reserved; /* bytes of s_held that its reply may need */
   bool r_has_reserved;
-  uint16_t r_tag;     /* immutable */
-  bool r_must_run;    /* immutable */
   bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
   bool r_silent;      /* hangup or Tversion: no reply */
   bool r_reading_dir; /* it is the running read of its directory fid */
   bool r_detached;    /* answered for by its Rflush: nobody waits for the handler's answer */
-  uint64_t r_since;   /* immutable: when it came in */
-  uint64_t r_asked;   /* when it was first told to end; UINT64_MAX: never */
-  enum styx_op r_op;  /* what the runner calls */
-  struct sx_place r_place[2];
-  struct sx_chain r_flushes;    /* the Tflushes that wait for it */
-  struct sx_node *r_node;       /* to be filled with the answer's node */
-  struct sx_binding *r_binding; /* to be filled and bound to a fid */
-  struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
-  const styx_fs *r_fs;          /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
-  bool r_may_block;             /* false: r_op is declared nowait, and has not answered that it would block */
-  struct sx_walk *r_walk;
-  styx_setattr r_setattr;
-  uint64_t r_cookie; /* directory reads: from where; then: the last entry's */
-
   /* the answer: handler */
+  bool r_stream;  /* of styx_req_stream */
+  bool r_dropped; /* it returned without an answer */
   enum sx_answer r_answer;
   styx_err r_err;
-  char *r_text; /* words of an error, or NULL */
-  size_t r_text_size;
-  void *r_ans_node, *r_ans_handle;
-  styx_qid r_qid;
   uint32_t r_iounit;
-  bool r_stream; /* of styx_req_stream */
   uint32_t r_count;
-  uint8_t *r_frame; /* the outgoing message, header included */
-  size_t r_frame_size, r_frame_len;
-  struct sx_segment *r_segment; /* of styx_reply_refs: the first of some that are linked */
+  styx_qid r_qid;
+  char *r_text;       /* words of an error, or NULL */
+  uint8_t *r_frame;   /* the outgoing message, header included: in r_segment, or behind the message in r_bytes */
+  size_t r_frame_len; /* of it, made so far */
+  struct sx_segment *r_segment; /* memory for a frame, or NULL */
+  struct sx_segment
+      *r_ref; /* of styx_reply_refs: the first of some that are linked; before that one that is lent, or NULL */
 
+  struct sx_link r_all; /* in s_requests until retired, then in s_detached while it runs on */
+  struct styx_work r_run;
+  struct styx_work r_cancel;
+  struct sx_post r_post;
+  enum styx_op r_op;   /* what the runner calls */
+  bool r_may_block;    /* false: r_op is declared nowait, and has not answered that it would block */
+  const styx_fs *r_fs; /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
+  size_t r_frame_size; /* handler: how large the frame may become */
+  size_t r_text_size;  /* handler: of the allocation at r_text; 0: it is in r_bytes */
+  void *r_ans_node, *r_ans_handle;
+  uint64_t r_cookie;           /* directory reads: from where; then: the last entry's */
   styx_cancel_fn *r_cancel_fn; /* atomic: published by SX_ARMED */
   void *r_cancel_arg;
-  int r_cancel_fd; /* atomic: published by SX_HAS_FD */
-  bool r_dropped;  /* handler: it returned without an answer */
 
   styx_msg r_msg; /* immutable; views r_bytes */
   uint8_t r_bytes[];
@@ -188,24 +194,34 @@ struct styx_req {
 
 /* ---- the outbox ---- */
 
-/* A run of bytes to be sent: a head buffer that small replies share, one frame, or memory that belongs to somebody. */
+/* Bytes that small replies share. Segments view it, one after the other; when all have gone it is used again. */
+struct sx_head {
+  size_t h_used;
+  size_t h_views; /* segments, all in the outbox */
+  uint8_t h_bytes[];
+};
+
+/* A run of bytes to be sent: a part of a head, one frame, or memory that belongs to somebody. */
 struct sx_segment {
+  struct sx_segment *g_next;
+  uint8_t *g_base;
+  size_t g_len;
+  size_t g_size;          /* of this allocation */
+  struct sx_head *g_head; /* which it views, or NULL */
+  styx_release_fn *g_release;
+  void *g_release_arg;
   struct styx_work g_work; /* calls g_release */
   struct sx_post g_post;
   styx_session *g_session;
-  struct sx_segment *g_next;
-  uint8_t *g_base;
-  size_t g_len, g_cap; /* g_cap > 0: bytes allocated at g_base */
-  bool g_shared;       /* more may be appended */
-  styx_release_fn *g_release;
-  void *g_release_arg;
+  uint8_t g_room[]; /* for a frame */
 };
 
 struct sx_outbox {
   struct sx_segment *o_first, *o_last;
-  size_t o_offset; /* of o_first already sent */
-  size_t o_bytes;  /* not yet sent */
-  size_t o_memory; /* of the segments, unused room included, without what belongs to somebody */
+  struct sx_head *o_head; /* where small replies go, or NULL; its last view ends where it is used up to */
+  size_t o_offset;        /* of o_first already sent */
+  size_t o_bytes;         /* not yet sent */
+  size_t o_memory;        /* of the segments, unused room included, without what belongs to somebody */
 };
 
 /* ---- the session ---- */
@@ -223,7 +239,7 @@ struct styx_session {
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
 
   struct sx_table s_fids;    /* sx_slot */
-  struct sx_table s_tags;    /* styx_req: see chain.h */
+  struct sx_tags s_tags;     /* styx_req: see chain.h */
   struct sx_link s_requests; /* every request not yet retired */
   struct sx_link s_detached; /* every detached one */
   struct sx_link s_due;      /* requests that have a deadline, the earliest first */
@@ -233,8 +249,9 @@ struct styx_session {
   struct sx_link s_work;     /* for styx_session_next */
   struct sx_link s_cancels;  /* likewise, and before s_work */
   struct sx_outbox s_out;
+  struct sx_keep s_keep;
 
-  uint8_t *s_in; /* an incomplete message, or what came while parsing was stopped */
+  styx_req *s_in; /* in its r_bytes: an incomplete message, or what came while parsing was stopped */
   size_t s_in_len, s_in_cap;
 
   uint32_t s_msize; /* 0: no version yet */
@@ -308,6 +325,7 @@ void sx_binding_closed(styx_session *s, struct sx_binding *b);
 
 /* tags.c */
 styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len);
+void sx_req_init(styx_session *s, styx_req *r, size_t len); /* memory for one, with its message in r_bytes already */
 void sx_req_free(styx_req *r);
 void sx_req_put(styx_req *r); /* any thread */
 void sx_req_put_locked(styx_req *r);
@@ -335,13 +353,14 @@ void sx_run_again(styx_req *r); /* r is answered by styx_reply_pass or styx_repl
 /* outbox.c */
 bool sx_out_msg(styx_session *s, const styx_msg *m);
 bool sx_out_error(styx_session *s, uint16_t tag, styx_err err, const char *text);
-bool sx_out_frame(styx_session *s, uint8_t **frame, size_t size, size_t len); /* takes *frame */
-bool sx_out_ref(styx_session *s, uint16_t tag, struct sx_segment **ref);      /* takes *ref, with all behind it */
+bool sx_out_frame(styx_req *r); /* takes r_segment if the frame is in it and large */
+bool sx_out_ref(styx_req *r);   /* takes r_ref */
 void sx_out_clear(styx_session *s);
-struct sx_segment *sx_segment_of_ref(styx_session *s, void *data, size_t len);
+void sx_out_rest(styx_session *s);                                /* gives back a head that nobody views */
+struct sx_segment *sx_segment_new(styx_session *s, size_t room);  /* any thread */
+struct sx_segment *sx_segment_kept(styx_session *s, size_t room); /* NULL: none is kept */
 void sx_segment_over(styx_session *s, struct sx_segment *g);
 void sx_segment_free(styx_session *s, struct sx_segment *g);
-void sx_segments_free(styx_session *s, struct sx_segment *first); /* linked, and in no outbox */
 
 /* run.c */
 styx_answer sx_req_call(styx_req *r); /* r_op of r_fs */

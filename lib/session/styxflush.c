@@ -34,7 +34,7 @@ struct batch {
 
 struct styx_flush {
   styx_allocator f_alloc;
-  struct sx_table f_tags;    /* styx_flush_req: see chain.h */
+  struct sx_tags f_tags;     /* styx_flush_req: see chain.h */
   struct sx_link f_requests; /* those whose tag is their own */
   struct sx_link f_ended;    /* those whose Tflushes are to be answered, in order */
   struct sx_link f_free;
@@ -48,8 +48,8 @@ styx_err styx_flush_new(styx_flush **out, const styx_allocator *allocator) {
     return ENOMEM;
   if (allocator)
     f->f_alloc = *allocator;
-  sx_tags_init(&f->f_tags, &f->f_alloc, (uint64_t)(uintptr_t)f);
-  f->f_tags.keeps = true;
+  sx_tags_init(&f->f_tags, &f->f_alloc, (uint64_t)(uintptr_t)f, 0);
+  f->f_tags.high.keeps = true;
   sx_list_init(&f->f_requests);
   sx_list_init(&f->f_ended);
   sx_list_init(&f->f_free);
@@ -67,7 +67,7 @@ void styx_flush_free(styx_flush *f) {
     f->f_batches = b->next;
     sx_free(&alloc, b, sizeof *b);
   }
-  sx_table_fini(&f->f_tags);
+  sx_tags_fini(&f->f_tags);
   sx_free(&alloc, f, sizeof *f);
 }
 

@@ -3,25 +3,29 @@
 
 #include <string.h>
 
-styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
-  size_t size = sizeof(styx_req) + len;
-  styx_req *r = sx_alloc(&s->s_alloc, size);
-  if (!r)
-    return NULL;
-  memset(r, 0, offsetof(styx_req, r_msg));
-  r->r_msg.count = 0; /* the reply functions look at both, whatever the message has */
-  r->r_msg.offset = 0;
-  memcpy(r->r_bytes, msg, len);
-  r->r_session = s;
-  r->r_since = s->s_now;
-  r->r_asked = UINT64_MAX;
-  r->r_size = size;
-  r->r_flushes = sx_chain_empty();
-  r->r_cancel_fd = -1;
+void sx_req_init(styx_session *s, styx_req *r, size_t len) {
   atomic_init(&r->r_word, SX_PARKED);
   atomic_init(&r->r_refs, 1);
+  r->r_session = s;
+  r->r_size = sx_keep_size(sizeof *r + len);
+  r->r_len = len;
+  r->r_since = s->s_now;
+  r->r_asked = UINT64_MAX;
+  r->r_flushes = sx_chain_empty();
+  r->r_cancel_fd = -1;
+  memset(&r->r_wait, 0, offsetof(styx_req, r_all) - offsetof(styx_req, r_wait));
+  r->r_msg.count = 0; /* the reply functions look at both, whatever the message has */
+  r->r_msg.offset = 0;
   s->s_nreq++;
-  s->s_held += size;
+  s->s_held += sizeof *r + len;
+}
+
+styx_req *sx_req_new(styx_session *s, const uint8_t *msg, size_t len) {
+  styx_req *r = sx_keep_new(s, sizeof *r + len);
+  if (!r)
+    return NULL;
+  memcpy(r->r_bytes, msg, len);
+  sx_req_init(s, r, len);
   return r;
 }
 
@@ -31,17 +35,20 @@ void sx_req_free(styx_req *r) {
     s->s_hooks.cancel_fd_free(s->s_hook_arg, r->r_cancel_fd);
   if (r->r_user)
     sx_user_put(s, r->r_user);
-  sx_free(&s->s_alloc, r->r_text, r->r_text_size);
-  sx_free(&s->s_alloc, r->r_frame, r->r_frame_size);
-  s->s_held -= r->r_size;
+  if (r->r_text && r->r_text_size)
+    sx_free(&s->s_alloc, r->r_text, r->r_text_size);
+  s->s_held -= sizeof *r + r->r_len;
   s->s_nreq--;
-  sx_free(&s->s_alloc, r, r->r_size);
+  if (r->r_setattr)
+    sx_keep_put(s, r->r_setattr, sizeof *r->r_setattr);
+  sx_keep_put(s, r, r->r_size);
 }
 
 /* As sx_req_put for whoever holds the lock: nothing is posted, so nobody is woken to free it. */
 void sx_req_put_locked(styx_req *r) {
-  /* acq_rel: as in sx_req_put */
-  if (atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
+  /* Who finds itself alone stays alone. acquire, acq_rel: as in sx_req_put */
+  if (atomic_load_explicit(&r->r_refs, memory_order_acquire) == 1 ||
+      atomic_fetch_sub_explicit(&r->r_refs, 1, memory_order_acq_rel) == 1)
     sx_req_free(r);
 }
 

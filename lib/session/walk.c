@@ -79,7 +79,7 @@ void sx_walk_start(styx_req *r) {
   }
   bool clone = m->nwname == 0;
   r->r_binding = sx_binding_new(s, clone ? from->b_node : NULL);
-  r->r_walk = clone ? NULL : sx_zalloc(&s->s_alloc, sizeof *r->r_walk);
+  r->r_walk = clone ? NULL : sx_keep_zeroed(s, sizeof *r->r_walk);
   if (!r->r_binding || (!clone && !r->r_walk)) {
     sx_finish_error(r, ENOMEM);
     return;

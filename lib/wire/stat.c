@@ -24,14 +24,12 @@ static size_t fixed_size(styx_dialect dialect) {
 
 ptrdiff_t styx_stat_size(const styx_stat *stat, styx_dialect dialect) {
   bool u = dialect == STYX_9P2000_U;
-  const size_t lens[] = {stat->name.len, stat->uid.len, stat->gid.len, stat->muid.len, u ? stat->extension.len : 0};
-  size_t size = fixed_size(dialect);
-  for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
-    if (lens[i] > MAXSTAT - size)
-      return -STYX_ENOFIT;
-    size += lens[i];
-  }
-  return (ptrdiff_t)size;
+  size_t name = stat->name.len, uid = stat->uid.len, gid = stat->gid.len, muid = stat->muid.len;
+  size_t extension = u ? stat->extension.len : 0;
+  if ((name | uid | gid | muid | extension) > MAXSTAT) /* so that the sum is none that has wrapped */
+    return -STYX_ENOFIT;
+  size_t size = fixed_size(dialect) + name + uid + gid + muid + extension;
+  return size <= MAXSTAT ? (ptrdiff_t)size : -STYX_ENOFIT;
 }
 
 uint8_t *sx_put_stat(uint8_t *p, const styx_stat *stat, size_t size, styx_dialect dialect) {
