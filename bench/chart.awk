@@ -1,5 +1,5 @@
-# chart.awk: bars in groups as SVG. Input, separated by tabs: a line "#", title, "log" or "linear", where to draw a line or "";
-# then for each bar: group, series, value, and the two ends of a line beside it.
+# chart.awk: bars in groups as SVG. Input, separated by tabs: a line "#", title, "log" or "linear", where to draw a line or "",
+# and all series there may be, separated by |; then for each bar: group, series, value, and the two ends of a line beside it.
 
 function xml(text) { gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/'/, "\\&#39;", text); return text }
 
@@ -49,11 +49,11 @@ BEGIN {
   ncolours = split("#0060c0 #d04000 #2a9d4e #8850b0 #888888 #c0a000", colours, " ")
   left = 130; width = 590; top = 60; thick = 12; gap = 10
 }
-$1 == "#" && !NR_bars { title = $2; is_log = $3 == "log"; mark = $4; next }
+$1 == "#" && !NR_bars { title = $2; is_log = $3 == "log"; mark = $4; nseries = split($5, series, "|"); for (i = 1; i <= nseries; i++) series_of[series[i]] = i; next }
 {
   NR_bars++
   group[NR_bars] = $1; number[NR_bars] = $2; value[NR_bars] = $3; low[NR_bars] = $4; high[NR_bars] = $5
-  if (!($2 in series_of)) { series_of[$2] = ++nseries; series[nseries] = $2 }
+  used[$2] = 1
   if ($5 > most) most = $5 + 0
   if ($3 > most) most = $3 + 0
   if ($3 > 0 && (!least || $3 < least)) least = $3 + 0
@@ -62,15 +62,18 @@ END {
   if (!least) { least = 1; most = most ? most : 1 }
   if (is_log) {
     least = 10 ^ int(log(least) / log(10) - (least < 1)); most = least * 10 ^ (1 + int(log(most / least) / log(10)))
-  } else most *= 1.02
+  } else most = 1.02 * (mark > most ? mark : most)
   for (i = 1; i <= NR_bars; i++) if (group[i] != group[i - 1]) ngroups++
   bottom = top + NR_bars * thick + ngroups * gap
   printf "<svg xmlns='http://www.w3.org/2000/svg' width='760' height='%d' font-family='sans-serif' font-size='12'>\n", bottom + 30
   print "<rect width='100%' height='100%' fill='white'/>"
   printf "<text x='16' y='22' font-size='15'>%s</text>\n", xml(title)
+  x = left
   for (i = 1; i <= nseries; i++) {
-    printf "<rect x='%d' y='34' width='12' height='12' fill='%s'/>", left + (i - 1) * 120, colours[1 + (i - 1) % ncolours]
-    text_at(left + (i - 1) * 120 + 18, 44, "start", series[i])
+    if (!(series[i] in used)) continue
+    printf "<rect x='%d' y='34' width='12' height='12' fill='%s'/>", x, colours[1 + (i - 1) % ncolours]
+    text_at(x + 18, 44, "start", series[i])
+    x += 120
   }
   axis()
   y = top

@@ -138,6 +138,7 @@ function json(   p, i, s, r, k, w, n, first) {
     ratio(places[p], w, s, "rate")
     printf "%s\n{\"place\": %s, \"workload\": %s, \"server\": %s, \"ratio\": %.4f, \"ratio_low\": %.4f, \"ratio_high\": %.4f, \"rounds\": %d",
       first++ ? "," : "", quoted(places[p]), quoted(w), quoted(names[s + 1]), mid, low, high, n
+    printf ", \"best_ratio\": %.4f", best(places[p], w, base, "rate") ? best(places[p], w, s, "rate") / best(places[p], w, base, "rate") : 0
     printf ", \"cpu_ratio\": %.4f", ratio(places[p], w, s, "server_cpu_us_per_request")
     printf ", \"per_cpu_ratio\": %.4f", ratio(places[p], w, s, "per_cpu")
     for (k = 1; k <= nkeys; k++) printf ", %s: %.4f", quoted(keys[k]), plain(places[p], w, s, keys[k])
@@ -154,7 +155,7 @@ function chart_lines(   i, s, w, title, from, to) {
   title["latency"] = "latency on " place ", us: p50, and a line from p99 to p99.9"
   title["cpu"] = "CPU time of the server on " place ", us for each request"
   title["scaling"] = "operations/s by CPUs, 64 connections x 4"
-  print "#", title[chart], (chart == "latency" || chart == "cpu") ? "log" : "linear", (chart == "ratio") ? 1 : ""
+  print "#", title[chart], (chart == "latency" || chart == "cpu") ? "log" : "linear", (chart == "ratio") ? 1 : "", servers
   for (i = 1; i <= listed[place]; i++) for (s = 0; s < nservers; s++) {
     w = list[place, i]
     if (chart == "ratio") {

@@ -4,6 +4,12 @@
 # port, %d an empty directory. $build is where the programs are.
 die() { progress ''; echo "${0##*/}: $1" >&2; exit "${2:-1}"; }
 
+check_times() {
+  [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "-n: the rounds must be a number from 1, not '$rounds'" 2
+  [[ $secs =~ ^[0-9]*\.?[0-9]+$ ]] && awk -v s="$secs" 'BEGIN { exit !(s >= 0.01 && s <= 86400) }' ||
+    die "-s: the seconds must be a number from 0.01, not '$secs'" 2
+}
+
 need_programs() {
   local program
   for program in "$@"; do

@@ -53,6 +53,13 @@ void bench_conn_fini(struct bench_conn *c) {
   free(c->stash);
 }
 
+/* Which step operation k of a thread is, when they take turns. */
+static uint8_t turn_of(const struct bench_op *op, uint64_t k) {
+  if (op->rare)
+    return k % op->rare == 0 ? 1 : 0;
+  return (uint8_t)(k % op->nsteps);
+}
+
 void bench_conn_begin(struct bench_thread *t, struct bench_conn *c, uint64_t start) {
   uint16_t i = c->idle[--c->nidle];
   t->idle--;
@@ -64,8 +71,7 @@ void bench_conn_begin(struct bench_thread *t, struct bench_conn *c, uint64_t sta
                               .turn = slot->turn + t->run->options->depth,
                               .busy = true};
   if (op->in_turn)
-    slot->step = (uint8_t)(op->rare ? t->begun % op->rare == op->rare - 1u : t->begun % op->nsteps);
-  t->begun++;
+    slot->step = turn_of(op, t->begun++);
   c->ready[c->nready++] = i;
 }
 

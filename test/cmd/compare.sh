@@ -78,6 +78,10 @@ check "a server that does not start" not compare -x other=false -w stat.d1 -o no
 check "two of one name" cannot -x "memory=$build"
 check "an address of nobody" cannot --addr /tmp/x
 check "rounds that are none" cannot -n 0
+check "seconds that are too few" cannot -s 0
+check "a name that would break the tables" cannot -x 'a|b=true'
+check "a JSON file that cannot be" cannot --json /nonexistent/file
+check "charts that cannot be" cannot --svg /dev/null/charts
 
 # ---- loads ----
 
