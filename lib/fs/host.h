@@ -19,8 +19,16 @@
  * silently would lose data; DMTMP is a hint and dropped. A file with the attribute "append only" (chattr +a) is shown with
  * DMAPPEND. setuid, setgid and sticky bits cannot be set: chmod keeps a directory's and takes a file's away.
  *
- * Nothing here waits for a peer: FIFOs and devices are opened and used without blocking, and say EAGAIN when there is nothing
- * to read or no room to write; a FIFO opened for writing that nobody reads says ENXIO.
+ * FIFOs and devices are opened and used without blocking. A read waits until there is something to read, or until the request is
+ * cancelled; where the embedder has no descriptor to wait for that (styx_req_cancel_fd) it says EAGAIN. A write says EAGAIN
+ * when there is no room, and opening a FIFO for writing that nobody reads ENXIO.
+ *
+ * What the kernel has in memory is answered at once (nowait, fs.h), in exports on a filesystem that is known to be local: on
+ * others even the attributes of an open file may be asked for over a network. There, an object of the same device as the export's
+ * root has its inode in memory for as long as its node holds a descriptor of it, so statx does not wait. A walk asks for what
+ * is cached, without leaving the mount; a read for the pages that are there. tmpfs and ramfs keep a file in memory as we keep
+ * memfs, so a read there is a copy and nothing else. Everything that is not answered so is done where it may block: errors too,
+ * and symbolic links.
  */
 #ifndef FS_HOST_H
 #define FS_HOST_H
@@ -29,6 +37,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <styx/hostfs.h>
 #include <sys/stat.h>
 
@@ -64,13 +73,18 @@ struct sx_host_ids {
 };
 
 struct styx_hostfs {
-  styx_allocator alloc; /* immutable, as are root_dev, key and root */
+  styx_fs_ops table; /* immutable, as are all to root */
+  styx_allocator alloc;
+  bool local;     /* on a filesystem that does not wait for what it has in memory */
+  bool in_memory; /* and has everything there */
   uint64_t root_dev;
   uint8_t key[16];           /* for the table: names are chosen by peers */
   struct sx_host_node *root; /* one reference is ours */
   pthread_mutex_t lock;      /* guards nodes and what sx_host_node says; never held over a system call */
   struct sx_table nodes;     /* key -> chain of nodes */
   struct sx_host_ids ids;
+  _Atomic bool no_cached_walk,
+      no_cached_read; /* the kernel, or the filesystem, has no such call: it is not tried again */
 };
 
 /* ---- names (hostfs_names.c): pure ----
@@ -94,6 +108,8 @@ styx_err sx_host_ids_init(struct sx_host_ids *ids);
 void sx_host_ids_fini(struct sx_host_ids *ids);
 /* The name of a user or group, else its number, into buf. May block. */
 styx_str sx_host_id_text(styx_hostfs *h, char buf[SX_HOST_IDTEXT], uint32_t id, bool group);
+/* Would sx_host_id_text know both without asking? */
+bool sx_host_ids_known(styx_hostfs *h, uint32_t uid, uint32_t gid);
 /* The number of a name, or of a number's text. False: there is none. May block. */
 bool sx_host_id_number(styx_hostfs *h, styx_str text, bool group, uint32_t *id);
 
@@ -101,6 +117,8 @@ bool sx_host_id_number(styx_hostfs *h, styx_str text, bool group, uint32_t *id);
 
 /* Of an open object, or (name not empty) of one entry of a directory, not followed. */
 styx_err sx_host_statx(int fd, const char *name, struct statx *st);
+/* May statx of this node be called where nobody may wait? */
+bool sx_host_is_at_hand(const styx_hostfs *h, const struct sx_host_node *node);
 struct sx_host_id sx_host_id_of(const struct statx *st);
 bool sx_host_id_eq(const struct sx_host_id *a, const struct sx_host_id *b);
 styx_qid sx_host_qid(const styx_hostfs *h, const struct statx *st);

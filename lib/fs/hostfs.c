@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/random.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static styx_answer attach(styx_req *req) {
@@ -23,6 +25,7 @@ static const styx_fs_ops ops = {
     .size = sizeof ops,
     .name = "hostfs",
     .serial = STYX_PARALLEL,
+    .blocking = STYX_OP(read), /* of a FIFO, until somebody writes to it */
     .detachable = STYX_OP(walk) | STYX_OP(read) | STYX_OP(getattr),
     .attach = attach,
     .walk = sx_host_walk,
@@ -39,7 +42,12 @@ static const styx_fs_ops ops = {
     .forget = forget,
 };
 
-styx_fs styx_hostfs_fs(styx_hostfs *hostfs) { return (styx_fs){&ops, hostfs}; }
+enum {
+  /* Not close and forget: the last descriptor of a file that was removed frees what it has on the disk. */
+  AT_HAND = STYX_OP(attach) | STYX_OP(walk) | STYX_OP(read) | STYX_OP(getattr)
+};
+
+styx_fs styx_hostfs_fs(styx_hostfs *hostfs) { return (styx_fs){&hostfs->table, hostfs}; }
 
 /* ---- making ---- */
 
@@ -55,6 +63,16 @@ static int open_root(const char *path, int dirfd) {
   return root;
 }
 
+/* Only those of which it is known; whatever else there is may have a network behind it. */
+static void look_at_filesystem(styx_hostfs *h, int fd) {
+  struct statfs st;
+  if (fstatfs(fd, &st) < 0)
+    return;
+  h->in_memory = st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC;
+  h->local =
+      h->in_memory || st.f_type == EXT4_SUPER_MAGIC || st.f_type == XFS_SUPER_MAGIC || st.f_type == BTRFS_SUPER_MAGIC;
+}
+
 static styx_err make_root(styx_hostfs *h, const char *path, int dirfd) {
   struct statx st;
   int fd = open_root(path, dirfd);
@@ -66,6 +84,9 @@ static styx_err make_root(styx_hostfs *h, const char *path, int dirfd) {
     return err;
   }
   h->root_dev = sx_host_id_of(&st).dev;
+  look_at_filesystem(h, fd);
+  h->table = ops;
+  h->table.nowait = h->local ? AT_HAND : 0;
   return sx_host_node_get(&h->root, h, NULL, "", fd, &st, NULL);
 }
 

@@ -13,6 +13,10 @@ styx_err sx_host_statx(int fd, const char *name, struct statx *st) {
   return statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, st) < 0 ? errno : STYX_OK;
 }
 
+bool sx_host_is_at_hand(const styx_hostfs *h, const struct sx_host_node *node) {
+  return h->local && node->object.dev == h->root_dev;
+}
+
 /* ---- identity ---- */
 
 static uint64_t dev_of(const struct statx *st) { return makedev(st->stx_dev_major, st->stx_dev_minor); }
@@ -88,9 +92,14 @@ styx_answer sx_host_getattr(styx_req *req, void *node, void *handle) {
   struct sx_host_texts texts;
   struct statx st;
   char name[NAME_MAX + 1];
+  bool may_block = styx_req_may_block(req);
+  if (!may_block && !sx_host_is_at_hand(h, n))
+    return styx_reply_would_block(req);
   styx_err err = sx_host_statx(n->fd, "", &st);
   if (err)
     return styx_reply_error(req, err);
+  if (!may_block && !sx_host_ids_known(h, st.stx_uid, st.stx_gid))
+    return styx_reply_would_block(req);
   if (n->parent)
     sx_host_node_name(h, n, name);
   styx_attr a = sx_host_attr(h, &st, n->parent ? name : NULL, &texts);

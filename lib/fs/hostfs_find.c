@@ -130,20 +130,52 @@ static styx_err walk(styx_hostfs *h, struct sx_host_node *dir, const char *name,
   return sx_host_node_get(out, h, dir, name, fd, &st, &entry);
 }
 
+/* The same of what the kernel has in memory; EAGAIN: it has not, or there is more to it, and nothing is done. */
+static styx_err walk_cached(styx_hostfs *h, struct sx_host_node *dir, const char *name, struct sx_host_node **out,
+                            styx_qid *qid) {
+  struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV | RESOLVE_CACHED};
+  struct statx st;
+  if (!sx_host_is_at_hand(h, dir) || atomic_load_explicit(&h->no_cached_walk, memory_order_relaxed))
+    return EAGAIN;
+  int fd = (int)syscall(SYS_openat2, dir->fd, name, &how, sizeof how);
+  if (fd < 0) {
+    if (errno == EINVAL) /* before Linux 5.12 */
+      atomic_store_explicit(&h->no_cached_walk, true, memory_order_relaxed);
+    return EAGAIN;
+  }
+  if (sx_host_statx(fd, "", &st) || S_ISLNK(st.stx_mode)) {
+    close(fd);
+    return EAGAIN;
+  }
+  *qid = sx_host_qid(h, &st);
+  return sx_host_node_get(out, h, dir, name, fd, &st, NULL);
+}
+
+static styx_answer walk_up(styx_req *req, styx_hostfs *h, struct sx_host_node *dir) {
+  struct sx_host_node *up = dir->parent ? dir->parent : dir;
+  struct statx st;
+  if (!styx_req_may_block(req) && !sx_host_is_at_hand(h, up))
+    return styx_reply_would_block(req);
+  styx_err err = sx_host_statx(up->fd, "", &st);
+  return err ? styx_reply_error(req, err) : styx_reply_node(req, sx_host_node_ref(h, up), sx_host_qid(h, &st));
+}
+
 styx_answer sx_host_walk(styx_req *req, void *node, styx_str name) {
   styx_hostfs *h = styx_req_ctx(req);
   struct sx_host_node *dir = node, *found;
   char host[NAME_MAX + 1];
   styx_qid qid;
-  if (styx_str_is(name, "..")) {
-    struct statx st;
-    found = dir->parent ? dir->parent : dir;
-    styx_err err = sx_host_statx(found->fd, "", &st);
-    return err ? styx_reply_error(req, err) : styx_reply_node(req, sx_host_node_ref(h, found), sx_host_qid(h, &st));
-  }
+  if (styx_str_is(name, ".."))
+    return walk_up(req, h, dir);
   styx_err err = sx_host_name_in(host, name);
-  if (!err)
+  if (!err && !styx_req_may_block(req)) {
+    err = walk_cached(h, dir, host, &found, &qid);
+    if (err == EAGAIN)
+      return styx_reply_would_block(req);
+  } else if (!err) {
     err = walk(h, dir, host, &found, &qid);
+  }
   if (err)
     return styx_reply_error(req, err == STYX_ENAME ? ENOENT : err);
   return styx_reply_node(req, found, qid);

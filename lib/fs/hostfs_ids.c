@@ -85,6 +85,16 @@ static bool cached(struct sx_host_ids *ids, char buf[SX_HOST_IDTEXT], uint32_t i
   return hit;
 }
 
+/* For a moment longer, so that they are known still when they are asked for. */
+bool sx_host_ids_known(styx_hostfs *h, uint32_t uid, uint32_t gid) {
+  const int64_t soon = seconds() + 1;
+  pthread_mutex_lock(&h->ids.lock);
+  const struct sx_host_idrow *u = row_of(&h->ids, uid, false), *g = row_of(&h->ids, gid, true);
+  bool known = u->until > soon && u->id == uid && !u->group && g->until > soon && g->id == gid && g->group;
+  pthread_mutex_unlock(&h->ids.lock);
+  return known;
+}
+
 static void keep(struct sx_host_ids *ids, const char *text, uint32_t id, bool group) {
   struct sx_host_idrow row = {.until = seconds() + KEEP_SECONDS, .id = id, .group = group};
   strcpy(row.text, text);

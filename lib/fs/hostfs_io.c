@@ -3,23 +3,82 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-styx_answer sx_host_read(styx_req *req, void *node, void *handle, uint64_t offset, uint32_t count) {
-  (void)node, (void)count; /* the room is as large as the count */
-  struct sx_host_handle *o = handle;
-  size_t cap;
+/* ---- read ---- */
+
+static ssize_t read_at(const struct sx_host_handle *o, void *room, size_t cap, uint64_t offset, int flags) {
+  const struct iovec all = {room, cap};
   ssize_t n;
+  do
+    n = flags ? preadv2(o->fd, &all, 1, (off_t)offset, flags) : pread(o->fd, room, cap, (off_t)offset);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+/* Was that all, or only as much as is in memory? */
+static bool is_whole(int fd, uint64_t offset, size_t n, size_t cap) {
+  struct statx st;
+  return n == cap || (!sx_host_statx(fd, "", &st) && offset + n >= st.stx_size);
+}
+
+/* What is in memory; less than nothing: not all of it is. */
+static ssize_t read_cached(styx_hostfs *h, const struct sx_host_node *node, const struct sx_host_handle *o, void *room,
+                           size_t cap, uint64_t offset) {
+  if (!sx_host_is_at_hand(h, node) || atomic_load_explicit(&h->no_cached_read, memory_order_relaxed))
+    return -1;
+  ssize_t n = read_at(o, room, cap, offset, h->in_memory ? 0 : RWF_NOWAIT);
+  if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+    atomic_store_explicit(&h->no_cached_read, true, memory_order_relaxed);
+  return n < 0 || h->in_memory || is_whole(o->fd, offset, (size_t)n, cap) ? n : -1;
+}
+
+/* Wait until there is something to read: 0; or why not. */
+static styx_err wait_readable(styx_req *req, int fd) {
+  struct pollfd both[2] = {{.fd = fd, .events = POLLIN}, {.fd = styx_req_cancel_fd(req), .events = POLLIN}};
+  if (both[1].fd < 0)
+    return EAGAIN;
+  while (poll(both, 2, -1) < 0)
+    if (errno != EINTR)
+      return errno;
+  return both[0].revents ? STYX_OK : EINTR;
+}
+
+static styx_answer read_stream(styx_req *req, int fd, void *room, size_t cap) {
+  for (;;) {
+    ssize_t n = read(fd, room, cap);
+    if (n >= 0)
+      return styx_reply_filled(req, (size_t)n);
+    styx_err err = errno == EAGAIN ? wait_readable(req, fd) : errno == EINTR ? STYX_OK : errno;
+    if (err)
+      return err == EINTR ? styx_reply_interrupted(req) : styx_reply_error(req, err);
+  }
+}
+
+styx_answer sx_host_read(styx_req *req, void *node, void *handle, uint64_t offset, uint32_t count) {
+  (void)count; /* the room is as large as the count */
+  styx_hostfs *h = styx_req_ctx(req);
+  struct sx_host_handle *o = handle;
+  const bool may_block = styx_req_may_block(req);
+  size_t cap;
+  if (!may_block && o->stream)
+    return styx_reply_would_block(req);
   void *room = styx_req_room(req, &cap);
   if (!room)
     return styx_reply_error(req, ENOMEM);
-  do
-    n = o->stream ? read(o->fd, room, cap) : pread(o->fd, room, cap, (off_t)offset);
-  while (n < 0 && errno == EINTR);
-  return n < 0 ? styx_reply_error(req, errno) : styx_reply_filled(req, (size_t)n);
+  if (o->stream)
+    return read_stream(req, o->fd, room, cap);
+  ssize_t n = may_block ? read_at(o, room, cap, offset, 0) : read_cached(h, node, o, room, cap, offset);
+  if (n >= 0)
+    return styx_reply_filled(req, (size_t)n);
+  return may_block ? styx_reply_error(req, errno) : styx_reply_would_block(req);
 }
+
+/* ---- write ---- */
 
 /* Writing to a FIFO that nobody reads any more sends the thread a SIGPIPE, which would end a program that does not expect
  * it: it is held back, and taken out if this write caused it. */

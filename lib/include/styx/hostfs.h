@@ -5,6 +5,11 @@
  * A node names the object, not its path: renames by anybody and removal do not disturb a fid. Symbolic links are shown as
  * what they point to where that lies beneath the export. Permissions are the kernel's, of the process that serves.
  * qid.path is equal across restarts and between servers of the same directory (design.md 6).
+ *
+ * Operations may block. On filesystems that are known to be local (ext2 to ext4, XFS, Btrfs, tmpfs, ramfs) attach, walk, getattr
+ * and read are declared nowait (fs.h): what the kernel has in memory is answered at once. read is declared blocking too: one of
+ * a FIFO or a device waits until there is something, or until it is cancelled; without a hook for styx_req_cancel_fd it says
+ * EAGAIN instead.
  */
 #ifndef STYX_HOSTFS_H
 #define STYX_HOSTFS_H
