@@ -125,17 +125,17 @@ static size_t worth(struct styx_server *v, enum sx_lane queue) {
 /* Somebody who is awake will look at the queue before he sleeps, or the watch does. */
 static size_t helpers(struct styx_server *v, enum sx_lane queue) {
   const struct sx_lender *here = sx_lender_here(v);
+  const bool somebody = here && (queue == SX_NOWAIT || !here->d_reads);
+  const size_t n = worth(v, queue);
+  if (n == 0 && somebody)
+    return 0;
   const size_t sleepers = sx_park_sleepers(&v->v_park), awake = v->v_config.workers - sleepers;
   if (queue == SX_NOWAIT && awake + 1 >= v->v_cpus) /* it takes CPU and nothing else */
     return here ? 0 : awake == 0;
-  const bool somebody = here && (queue == SX_NOWAIT || !here->d_reads);
-  const size_t n = worth(v, queue);
-  return n == 0 && !somebody && awake == 0 ? 1 : n;
+  return n == 0 && awake == 0 ? 1 : n;
 }
 
 void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed) {
-  if (pushed == 0)
-    return;
   sx_count(&v->v_stats, SX_N_QUEUED, (uint64_t)pushed);
   int n = pushed;
   if (!v->v_config.no_lending) {
@@ -151,7 +151,8 @@ void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed) {
 void sx_found_act(struct sx_conn *c, struct sx_found found) {
   struct styx_server *v = c->c_shard->h_server;
   for (int i = 0; i < SX_QUEUES; i++)
-    sx_work_wake(v, (enum sx_lane)i, found.pushed[i]);
+    if (found.pushed[i])
+      sx_work_wake(v, (enum sx_lane)i, found.pushed[i]);
   if (found.blocking || found.must)
     sx_spares_offer(&v->v_spares, c, found.blocking, found.must);
   if (found.chores)
@@ -174,7 +175,8 @@ bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue
     pushed = refill(c, queue);
     pthread_mutex_unlock(&c->c_lock);
   }
-  sx_work_wake(v, queue, pushed);
+  if (pushed)
+    sx_work_wake(v, queue, pushed);
   sx_lend_note(d, w);
   sx_run(&v->v_serial, w);
   sx_lend_note(d, NULL);

@@ -150,8 +150,8 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len, styx_req **
     sx_req_free(r);
     return;
   }
-  if (s->s_outstanding++ > 0)
-    sx_keep_on(s);
+  s->s_outstanding++;
+  sx_keep_request(s);
   sx_list_push(&s->s_requests, &r->r_all);
   if (styx_req_deadline(r) != UINT64_MAX)
     sx_list_push(&s->s_due, &r->r_timed);

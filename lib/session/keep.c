@@ -71,11 +71,14 @@ void sx_keep_put(styx_session *s, void *ptr, size_t size) {
   HIDE(ptr, sizes[k]);
 }
 
-void sx_keep_on(styx_session *s) {
-  if (s->s_keep.k_on)
+void sx_keep_request(styx_session *s) {
+  struct sx_keep *keep = &s->s_keep;
+  const bool busy = keep->k_last && s->s_now - keep->k_last < SX_KEEP_TIME;
+  keep->k_last = s->s_now;
+  if (keep->k_on || !busy)
     return;
-  s->s_keep.k_on = true;
-  s->s_keep.k_since = s->s_now;
+  keep->k_on = true;
+  keep->k_since = s->s_now;
 }
 
 void sx_keep_off(styx_session *s) {

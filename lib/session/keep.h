@@ -1,8 +1,8 @@
 /* session/keep.h: memory that a session uses again, under its lock.
  *
- * Requests, replies and what fids mean come and go with every message. While a connection has several requests outstanding at
- * once, their memory is of a few sizes and what is given back is kept for the next one. Within SX_KEEP_TIME it is freed
- * (styx_session_tick). A connection that has one request at a time, or none, keeps nothing. */
+ * Requests, replies and what fids mean come and go with every message. While a connection is busy, which is to say that a
+ * request comes less than SX_KEEP_TIME after the one before, their memory is of a few sizes and what is given back is kept for
+ * the next one. Within SX_KEEP_TIME it is freed (styx_session_tick). */
 #ifndef SESSION_KEEP_H
 #define SESSION_KEEP_H
 
@@ -19,6 +19,7 @@ struct sx_keep {
   uint8_t k_count[SX_KEEP_SIZES];
   bool k_on;
   uint64_t k_since; /* k_on: when that began */
+  uint64_t k_last;  /* when the last request came; 0: none has */
 };
 
 /* How much is allocated for size bytes: whoever has no lock may allocate as much, and have it given back here. */
@@ -32,8 +33,8 @@ void *sx_keep_zeroed(styx_session *s, size_t size);
 /* ptr, which may be NULL, came from sx_keep_new with this size. */
 void sx_keep_put(styx_session *s, void *ptr, size_t size);
 
-void sx_keep_on(styx_session *s);  /* from here on, for a while */
-void sx_keep_off(styx_session *s); /* all that is kept is freed */
+void sx_keep_request(styx_session *s); /* a request has come */
+void sx_keep_off(styx_session *s);     /* all that is kept is freed */
 uint64_t sx_keep_deadline(const styx_session *s);
 
 #endif

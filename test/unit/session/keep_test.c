@@ -141,16 +141,27 @@ static void say_batches(styx_session *s, uint64_t now) {
   }
 }
 
-Test(keep, one_request_at_a_time_leaves_nothing_behind) {
+Test(keep, a_request_now_and_then_leaves_nothing_behind) {
   styx_session *s = begin();
   size_t before = memory.live;
   cr_assert_lt(before, 3072, "an attached session with an open file holds %zu bytes", before);
   const styx_msg each[] = {stat_file, read_page, read_lent, write_page};
   for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
-    say(s, each[i], 1);
+    say(s, each[i], (i + 1) * second);
     cr_assert_eq(memory.live, before, "message %zu", i);
   }
   cr_assert_eq(styx_session_deadline(s), UINT64_MAX);
+  end(s);
+}
+
+Test(keep, what_one_request_after_another_needs_is_kept_for_the_next) {
+  styx_session *s = begin();
+  say(s, stat_file, 1);
+  say(s, stat_file, 2);
+  size_t calls = memory.calls;
+  say(s, stat_file, 3);
+  cr_assert_eq(memory.calls, calls);
+  cr_assert_eq(styx_session_deadline(s), 2 + second);
   end(s);
 }
 
@@ -166,7 +177,7 @@ Test(keep, what_several_requests_needed_is_given_back_a_second_later) {
   cr_assert_leq(memory.live, before);
   cr_assert_eq(styx_session_deadline(s), UINT64_MAX);
   say(s, stat_file, 6 + 2 * second);
-  cr_assert_leq(memory.live, before, "one request at a time begins nothing");
+  cr_assert_leq(memory.live, before, "a request after a while begins nothing");
   end(s);
 }
 
