@@ -73,7 +73,7 @@ void sx_keep_put(styx_session *s, void *ptr, size_t size) {
 
 void sx_keep_request(styx_session *s) {
   struct sx_keep *keep = &s->s_keep;
-  const bool busy = keep->k_last && s->s_now - keep->k_last < SX_KEEP_TIME;
+  const bool busy = s->s_outstanding > 1 || (keep->k_last && s->s_now - keep->k_last < SX_KEEP_TIME);
   keep->k_last = s->s_now;
   if (keep->k_on || !busy)
     return;
