@@ -1,8 +1,8 @@
 /* session/keep.h: memory that a session uses again, under its lock.
  *
- * Requests, replies and what fids mean come and go with every message. While a connection is busy, which is to say that a
- * request comes while another is outstanding or less than SX_KEEP_TIME after the one before, their memory is of a few sizes and what is given back is kept for
- * the next one. Within SX_KEEP_TIME it is freed (styx_session_tick). */
+ * Requests, replies and what fids mean come and go with every message. A connection is busy while a request comes when another
+ * is outstanding, or less than SX_KEEP_TIME after the one before. Their memory is of a few sizes then, and what is given back is
+ * kept for the next one. Within SX_KEEP_TIME it is freed (styx_session_tick). */
 #ifndef SESSION_KEEP_H
 #define SESSION_KEEP_H
 
