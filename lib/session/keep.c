@@ -72,10 +72,8 @@ void sx_keep_put(styx_session *s, void *ptr, size_t size) {
 }
 
 void sx_keep_on(styx_session *s) {
-  if (s->s_keep.k_on)
-    return;
   s->s_keep.k_on = true;
-  s->s_keep.k_since = s->s_now;
+  s->s_keep.k_until = s->s_now < UINT64_MAX - SX_KEEP_TICK ? (s->s_now / SX_KEEP_TICK + 1) * SX_KEEP_TICK : UINT64_MAX;
 }
 
 void sx_keep_off(styx_session *s) {
@@ -85,9 +83,4 @@ void sx_keep_off(styx_session *s) {
   for (unsigned k = 0; k < SX_KEEP_SIZES; k++)
     for (void *ptr; (ptr = pop(&s->s_keep, k));)
       sx_free(&s->s_alloc, ptr, sizes[k]);
-}
-
-uint64_t sx_keep_deadline(const styx_session *s) {
-  const struct sx_keep *keep = &s->s_keep;
-  return keep->k_on && keep->k_since < UINT64_MAX - SX_KEEP_TIME ? keep->k_since + SX_KEEP_TIME : UINT64_MAX;
 }

@@ -1,14 +1,15 @@
 /* session/keep.h: memory that a session uses again, under its lock.
  *
- * Requests, replies and what fids mean come and go with every message. While a connection has several requests outstanding at
- * once, their memory is of a few sizes and what is given back is kept for the next one. Within SX_KEEP_TIME it is freed
- * (styx_session_tick). A connection that has one request at a time, or none, keeps nothing. */
+ * Requests, replies and what fids mean come and go with every message. Their memory is of a few sizes, and once a connection
+ * has several requests outstanding at once what is given back is kept for the next one: until the next whole second of the
+ * clock (styx_session_tick), so that one look at all connections of a server finds those of a second together. A connection
+ * that has one request at a time, or none, keeps nothing. */
 #ifndef SESSION_KEEP_H
 #define SESSION_KEEP_H
 
 #include <styx/session.h>
 
-enum { SX_KEEP_SIZES = 4, SX_KEEP_TIME = 1000000000 /* ns */ };
+enum { SX_KEEP_SIZES = 4, SX_KEEP_TICK = 1000000000 /* ns */ };
 
 struct sx_spare {
   struct sx_spare *next;
@@ -18,7 +19,7 @@ struct sx_keep {
   struct sx_spare *k_first[SX_KEEP_SIZES];
   uint8_t k_count[SX_KEEP_SIZES];
   bool k_on;
-  uint64_t k_since; /* k_on: when that began */
+  uint64_t k_until; /* k_on: when it ends */
 };
 
 /* How much is allocated for size bytes: whoever has no lock may allocate as much, and have it given back here. */
@@ -32,8 +33,7 @@ void *sx_keep_zeroed(styx_session *s, size_t size);
 /* ptr, which may be NULL, came from sx_keep_new with this size. */
 void sx_keep_put(styx_session *s, void *ptr, size_t size);
 
-void sx_keep_on(styx_session *s);  /* from here on, for a while */
+void sx_keep_on(styx_session *s);  /* until the next whole second */
 void sx_keep_off(styx_session *s); /* all that is kept is freed */
-uint64_t sx_keep_deadline(const styx_session *s);
 
 #endif

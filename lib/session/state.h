@@ -130,7 +130,7 @@ struct sx_walk {
   styx_qid wk_qids[STYX_MAXWELEM];
 };
 
-/* In three parts: what sx_req_new sets, what it makes zero, and what is written before it is read. */
+/* In two parts: what sx_req_init sets, and from r_all on what is written before it is read. */
 struct styx_req {
   _Atomic uint32_t r_word;
   _Atomic uint32_t r_refs;   /* the session until it is retired, and each work item */
