@@ -157,7 +157,7 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len, styx_req **
   if (s->s_outstanding++ > 0 && !s->s_keep.k_on)
     sx_keep_on(s);
   sx_list_push(&s->s_requests, &r->r_all);
-  if (styx_req_deadline(r) != UINT64_MAX)
+  if (s->s_limits.request && styx_req_deadline(r) != UINT64_MAX)
     sx_list_push(&s->s_due, &r->r_timed);
   styx_err err = take_places(r, rules[p[4]].fids);
   if (err)

@@ -17,19 +17,12 @@
 #define SHOW(ptr, size) (void)(size)
 #endif
 
-/* Slots of fids; nodes, bindings and segments; requests with short messages and replies; what carries a page. */
-enum { SIZE_0 = 48, SIZE_1 = 160, SIZE_2 = 1280, SIZE_3 = 6144 };
-static const size_t sizes[SX_KEEP_SIZES] = {SIZE_0, SIZE_1, SIZE_2, SIZE_3};
+static const size_t sizes[SX_KEEP_SIZES] = {SX_KEEP_0, SX_KEEP_1, SX_KEEP_2, SX_KEEP_3};
 static const uint8_t most[SX_KEEP_SIZES] = {128, 128, 128, 32};
 
 /* SX_KEEP_SIZES: of none. */
 static inline unsigned class_of(size_t size) {
-  return size <= SIZE_1 ? size > SIZE_0 : size <= SIZE_2 ? 2 : size <= SIZE_3 ? 3 : SX_KEEP_SIZES;
-}
-
-size_t sx_keep_size(size_t size) {
-  unsigned k = class_of(size);
-  return k < SX_KEEP_SIZES ? sizes[k] : size;
+  return size <= SX_KEEP_1 ? size > SX_KEEP_0 : size <= SX_KEEP_2 ? 2 : size <= SX_KEEP_3 ? 3 : SX_KEEP_SIZES;
 }
 
 static void *pop(struct sx_keep *keep, unsigned k) {

@@ -9,7 +9,10 @@
 
 #include <styx/session.h>
 
-enum { SX_KEEP_SIZES = 4, SX_KEEP_TICK = 1000000000 /* ns */ };
+enum { SX_KEEP_TICK = 1000000000 /* ns */ };
+
+/* Slots of fids; nodes, bindings and segments; requests with short messages and replies; what carries a page. */
+enum { SX_KEEP_0 = 48, SX_KEEP_1 = 160, SX_KEEP_2 = 1280, SX_KEEP_3 = 6144, SX_KEEP_SIZES = 4 };
 
 struct sx_spare {
   struct sx_spare *next;
@@ -23,7 +26,12 @@ struct sx_keep {
 };
 
 /* How much is allocated for size bytes: whoever has no lock may allocate as much, and have it given back here. */
-size_t sx_keep_size(size_t size);
+static inline size_t sx_keep_size(size_t size) {
+  return size <= SX_KEEP_1   ? (size <= SX_KEEP_0 ? SX_KEEP_0 : SX_KEEP_1)
+         : size <= SX_KEEP_2 ? SX_KEEP_2
+         : size <= SX_KEEP_3 ? SX_KEEP_3
+                             : size;
+}
 
 /* At least size bytes, not zeroed; NULL: no memory. */
 void *sx_keep_new(styx_session *s, size_t size);

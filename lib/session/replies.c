@@ -51,7 +51,7 @@ static uint8_t *own_room(styx_req *r, size_t *cap) {
 }
 
 /* Words in memory that is freed with r; NULL: there is none. */
-static char *words(styx_req *r, const char *fmt, va_list args) {
+static STYX_PRINTF(2, 0) char *words(styx_req *r, const char *fmt, va_list args) {
   va_list again;
   size_t cap;
   char *text = (char *)own_room(r, &cap);
