@@ -50,14 +50,10 @@ static bool grow_low(struct sx_tags *tags, uint16_t tag) {
   return true;
 }
 
-bool sx_tags_add(struct sx_tags *tags, uint16_t tag, void *about) {
-  if (tag < tags->low_most) {
-    if (tag >= tags->nlow && !grow_low(tags, tag))
-      return false;
-    tags->low[tag] = (struct sx_tag){about, SX_NO_TAG};
-    tags->low_used++;
-    return true;
-  }
+/* low is too small for it, or it belongs into high. */
+bool sx_tags_add_new(struct sx_tags *tags, uint16_t tag, void *about) {
+  if (tag < tags->low_most)
+    return grow_low(tags, tag) && sx_tags_add(tags, tag, about);
   if (!sx_table_reserve(&tags->high))
     return false;
   sx_table_put(&tags->high, key_of(tag, SX_NO_TAG), about);

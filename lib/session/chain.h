@@ -37,8 +37,17 @@ void sx_tags_init(struct sx_tags *tags, const styx_allocator *alloc, uint64_t se
 void sx_tags_fini(struct sx_tags *tags);
 void sx_tags_rest(struct sx_tags *tags); /* frees what no tag needs */
 size_t sx_tags_count(const struct sx_tags *tags);
-bool sx_tags_add(struct sx_tags *tags, uint16_t tag, void *about); /* false: no memory */
-void sx_tags_del(struct sx_tags *tags, uint16_t tag);              /* it must be there */
+bool sx_tags_add_new(struct sx_tags *tags, uint16_t tag, void *about);
+void sx_tags_del(struct sx_tags *tags, uint16_t tag); /* it must be there */
+
+/* False: no memory. */
+static inline bool sx_tags_add(struct sx_tags *tags, uint16_t tag, void *about) {
+  if (tag >= tags->nlow)
+    return sx_tags_add_new(tags, tag, about);
+  tags->low[tag] = (struct sx_tag){about, SX_NO_TAG};
+  tags->low_used++;
+  return true;
+}
 
 void *sx_tags_find_high(const struct sx_tags *tags, uint16_t tag);
 /* What it is about, or NULL. */

@@ -165,10 +165,6 @@ styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use) {
   return STYX_OK;
 }
 
-bool sx_places_granted(const styx_req *r) {
-  return (!r->r_place[0].pl_req || r->r_place[0].pl_granted) && (!r->r_place[1].pl_req || r->r_place[1].pl_granted);
-}
-
 /* The holder has gone: everything behind it up to and with the next holder is granted. */
 static void grant_queue(styx_session *s, struct sx_slot *slot) {
   while (!slot->f_holder && !sx_list_empty(&slot->f_queue)) {

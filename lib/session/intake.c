@@ -89,11 +89,15 @@ enum { LARGE = 4096 }; /* what carries more than any usual message without data 
 static bool over_limit(styx_session *s, unsigned type, size_t len) {
   if (rules[type].must_run)
     return false;
-  bool requests = s->s_nreq >= s->s_limits.requests;
-  bool held = !requests && (type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held;
-  s->s_info.hits.requests += requests;
-  s->s_info.hits.held += held;
-  return requests || held;
+  if (s->s_nreq >= s->s_limits.requests) {
+    s->s_info.hits.requests++;
+    return true;
+  }
+  if ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held) {
+    s->s_info.hits.held++;
+    return true;
+  }
+  return false;
 }
 
 static void tap_in(styx_session *s, const uint8_t *p, size_t len) {
@@ -153,7 +157,7 @@ static void t_request(styx_session *s, const uint8_t *p, size_t len, styx_req **
   s->s_outstanding++;
   sx_keep_request(s);
   sx_list_push(&s->s_requests, &r->r_all);
-  if (styx_req_deadline(r) != UINT64_MAX)
+  if (s->s_limits.request && styx_req_deadline(r) != UINT64_MAX)
     sx_list_push(&s->s_due, &r->r_timed);
   styx_err err = take_places(r, rules[p[4]].fids);
   if (err)

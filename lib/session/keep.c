@@ -17,19 +17,12 @@
 #define SHOW(ptr, size) (void)(size)
 #endif
 
-/* Slots of fids; nodes, bindings and segments; requests with short messages and replies; what carries a page. */
-enum { SIZE_0 = 48, SIZE_1 = 160, SIZE_2 = 1280, SIZE_3 = 6144 };
-static const size_t sizes[SX_KEEP_SIZES] = {SIZE_0, SIZE_1, SIZE_2, SIZE_3};
+static const size_t sizes[SX_KEEP_SIZES] = {SX_KEEP_0, SX_KEEP_1, SX_KEEP_2, SX_KEEP_3};
 static const uint8_t most[SX_KEEP_SIZES] = {128, 128, 128, 32};
 
 /* SX_KEEP_SIZES: of none. */
 static inline unsigned class_of(size_t size) {
-  return size <= SIZE_1 ? size > SIZE_0 : size <= SIZE_2 ? 2 : size <= SIZE_3 ? 3 : SX_KEEP_SIZES;
-}
-
-size_t sx_keep_size(size_t size) {
-  unsigned k = class_of(size);
-  return k < SX_KEEP_SIZES ? sizes[k] : size;
+  return size <= SX_KEEP_1 ? size > SX_KEEP_0 : size <= SX_KEEP_2 ? 2 : size <= SX_KEEP_3 ? 3 : SX_KEEP_SIZES;
 }
 
 static void *pop(struct sx_keep *keep, unsigned k) {
@@ -73,12 +66,12 @@ void sx_keep_put(styx_session *s, void *ptr, size_t size) {
 
 void sx_keep_request(styx_session *s) {
   struct sx_keep *keep = &s->s_keep;
-  const bool busy = s->s_outstanding > 1 || (keep->k_last && s->s_now - keep->k_last < SX_KEEP_TIME);
+  const bool busy = s->s_outstanding > 1 || (keep->k_last && s->s_now - keep->k_last < SX_KEEP_TICK);
   keep->k_last = s->s_now;
   if (keep->k_on || !busy)
     return;
   keep->k_on = true;
-  keep->k_since = s->s_now;
+  keep->k_until = s->s_now < UINT64_MAX - SX_KEEP_TICK ? (s->s_now / SX_KEEP_TICK + 1) * SX_KEEP_TICK : UINT64_MAX;
 }
 
 void sx_keep_off(styx_session *s) {
@@ -88,9 +81,4 @@ void sx_keep_off(styx_session *s) {
   for (unsigned k = 0; k < SX_KEEP_SIZES; k++)
     for (void *ptr; (ptr = pop(&s->s_keep, k));)
       sx_free(&s->s_alloc, ptr, sizes[k]);
-}
-
-uint64_t sx_keep_deadline(const styx_session *s) {
-  const struct sx_keep *keep = &s->s_keep;
-  return keep->k_on && keep->k_since < UINT64_MAX - SX_KEEP_TIME ? keep->k_since + SX_KEEP_TIME : UINT64_MAX;
 }

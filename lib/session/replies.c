@@ -51,7 +51,7 @@ static uint8_t *own_room(styx_req *r, size_t *cap) {
 }
 
 /* Words in memory that is freed with r; NULL: there is none. */
-static char *words(styx_req *r, const char *fmt, va_list args) {
+static STYX_PRINTF(2, 0) char *words(styx_req *r, const char *fmt, va_list args) {
   va_list again;
   size_t cap;
   char *text = (char *)own_room(r, &cap);
@@ -255,16 +255,19 @@ struct names {
   char uid[12], gid[12], muid[12];
 };
 
-static styx_stat stat_of(const styx_attr *a, struct names *n) {
-  return (styx_stat){.qid = a->qid,
-                     .mode = a->mode,
-                     .atime = seconds(a->atime),
-                     .mtime = seconds(a->mtime),
-                     .length = a->mode & STYX_DMDIR ? 0 : a->length,
-                     .name = a->name,
-                     .uid = name_or_number(a->uid, a->n_uid, n->uid),
-                     .gid = name_or_number(a->gid, a->n_gid, n->gid),
-                     .muid = name_or_number(a->muid, a->n_muid, n->muid)};
+/* What 9P2000 sends of it; what only .u has is not set. */
+static void stat_of(styx_stat *st, const styx_attr *a, struct names *n) {
+  st->type = 0;
+  st->dev = 0;
+  st->qid = a->qid;
+  st->mode = a->mode;
+  st->atime = seconds(a->atime);
+  st->mtime = seconds(a->mtime);
+  st->length = a->mode & STYX_DMDIR ? 0 : a->length;
+  st->name = a->name;
+  st->uid = name_or_number(a->uid, a->n_uid, n->uid);
+  st->gid = name_or_number(a->gid, a->n_gid, n->gid);
+  st->muid = name_or_number(a->muid, a->n_muid, n->muid);
 }
 
 bool styx_req_wants_attr(const styx_req *req) {
@@ -278,7 +281,8 @@ styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
   struct names names;
   if (!claim(req))
     return ANSWERED;
-  styx_stat st = stat_of(attr, &names);
+  styx_stat st;
+  stat_of(&st, attr, &names);
   ptrdiff_t record = styx_stat_size(&st, STYX_9P2000);
   size_t size = RSTATHDRSZ + (size_t)record;
   if (record < 0 || size > req->r_session->s_msize)
@@ -309,7 +313,8 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
     }
     req->r_frame_len = STYX_RREADHDRSZ;
   }
-  styx_stat st = stat_of(&entry->attr, &names);
+  styx_stat st;
+  stat_of(&st, &entry->attr, &names);
   ptrdiff_t n =
       styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st, STYX_9P2000);
   if (n < 0) {

@@ -179,9 +179,9 @@ uint64_t styx_session_deadline(const styx_session *s) {
   struct timer t[4];
   if (s->s_hungup || s->s_ended)
     return UINT64_MAX;
-  uint64_t first = sx_flush_deadline(s), kept = sx_keep_deadline(s);
-  if (kept < first)
-    first = kept;
+  uint64_t first = sx_flush_deadline(s);
+  if (s->s_keep.k_on && s->s_keep.k_until < first)
+    first = s->s_keep.k_until;
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (t[i].bound < UINT64_MAX - t[i].since && t[i].since + t[i].bound < first)
       first = t[i].since + t[i].bound;
@@ -193,7 +193,7 @@ bool styx_session_tick(styx_session *s, uint64_t now) {
   s->s_now = now;
   if (s->s_hungup || s->s_ended)
     return false;
-  if (now >= sx_keep_deadline(s))
+  if (s->s_keep.k_on && now >= s->s_keep.k_until)
     sx_keep_off(s);
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (!s->s_ended && t[i].bound < UINT64_MAX - t[i].since && now >= t[i].since + t[i].bound) {

@@ -131,7 +131,7 @@ struct sx_walk {
   styx_qid wk_qids[STYX_MAXWELEM];
 };
 
-/* In three parts: what sx_req_new sets, what it makes zero, and what is written before it is read. */
+/* In two parts: what sx_req_init sets, and from r_all on what is written before it is read. */
 struct styx_req {
   _Atomic uint32_t r_word;
   _Atomic uint32_t r_refs;   /* the session until it is retired, and each work item */
@@ -307,7 +307,6 @@ styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, st
 
 /* fids.c */
 styx_err sx_place_take(styx_req *r, int i, uint32_t fid, enum sx_use use);
-bool sx_places_granted(const styx_req *r);
 void sx_places_release(styx_req *r);
 void sx_places_leave(styx_req *r);                                            /* keeps the pins */
 void sx_bind(styx_session *s, struct sx_slot *slot, struct sx_binding *b);    /* takes the count of b; b may be NULL */
@@ -371,6 +370,11 @@ void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count);
 static inline uint32_t sx_state(const styx_req *r) {
   /* pairs with: the compare-and-swaps of run.c, replies.c and flush.c */
   return atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_STATE;
+}
+
+/* It has every place that it has taken. */
+static inline bool sx_places_granted(const styx_req *r) {
+  return (!r->r_place[0].pl_req || r->r_place[0].pl_granted) && (!r->r_place[1].pl_req || r->r_place[1].pl_granted);
 }
 
 /* The fid that a request is about: place 0. */

@@ -148,7 +148,8 @@ STYX_API void styx_session_sent(styx_session *s, size_t len, uint64_t now);
 
 /* ---- time and end ---- */
 
-/* When styx_session_tick wants to be called next; UINT64_MAX for never. tick says true if there may be new work, new bytes, or
+/* When styx_session_tick wants to be called next; UINT64_MAX for never. Memory that several requests at once have needed is kept
+ * until then for more of them: at most until the next whole second of the clock. tick says true if there may be new work, new bytes, or
  * the end. */
 STYX_API uint64_t styx_session_deadline(const styx_session *s);
 STYX_API bool styx_session_tick(styx_session *s, uint64_t now);

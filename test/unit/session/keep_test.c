@@ -161,23 +161,26 @@ Test(keep, what_one_request_after_another_needs_is_kept_for_the_next) {
   size_t calls = memory.calls;
   say(s, stat_file, 3);
   cr_assert_eq(memory.calls, calls);
-  cr_assert_eq(styx_session_deadline(s), 2 + second);
+  cr_assert_eq(styx_session_deadline(s), second);
   end(s);
 }
 
-Test(keep, what_several_requests_needed_is_given_back_a_second_later) {
+Test(keep, what_several_requests_needed_is_given_back_at_the_next_whole_second) {
   styx_session *s = begin();
   size_t before = memory.live;
-  say_batches(s, 5 + second);
-  cr_assert_gt(memory.live, before);
-  cr_assert_eq(styx_session_deadline(s), 5 + 2 * second);
-  styx_session_tick(s, 4 + 2 * second);
-  cr_assert_gt(memory.live, before, "too early");
-  cr_assert_not(styx_session_tick(s, 5 + 2 * second), "nobody has to look at it");
-  cr_assert_leq(memory.live, before);
-  cr_assert_eq(styx_session_deadline(s), UINT64_MAX);
-  say(s, stat_file, 6 + 2 * second);
-  cr_assert_leq(memory.live, before, "a request after a while begins nothing");
+  for (uint64_t i = 3; i < 12; i += 3) {
+    say_batches(s, i * second + 5);
+    cr_assert_gt(memory.live, before);
+    cr_assert_eq(styx_session_deadline(s), (i + 1) * second);
+    styx_session_tick(s, (i + 1) * second - 1);
+    cr_assert_gt(memory.live, before, "too early");
+    cr_assert_not(styx_session_tick(s, (i + 1) * second), "nobody has to look at it");
+    cr_assert_leq(memory.live, before);
+    cr_assert_eq(styx_session_deadline(s), UINT64_MAX);
+    say(s, stat_file, (i + 1) * second + 5);
+    cr_assert_leq(memory.live, before, "a request after a while begins nothing");
+    cr_assert_eq(styx_session_deadline(s), UINT64_MAX);
+  }
   end(s);
 }
 
