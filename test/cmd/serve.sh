@@ -14,11 +14,14 @@ trap end_all EXIT
 as_me=()
 ((EUID)) || as_me=(--runas root)
 
-# start STYXD-ARGUMENT...: run it until it is ready; its pid is $pid, its outputs are $scratch/out and $scratch/err.
+# start STYXD-ARGUMENT...: run it until it is ready; its pid is $pid, its outputs are $scratch/out and $scratch/err. Words in
+# $STYXD_FLAGS are arguments too: so every script can be run with --no-lending.
 start() {
+  local flags
+  read -r -a flags <<<"${STYXD_FLAGS:-}"
   rm -f "$scratch/ready"
   mkfifo "$scratch/ready"
-  "${wrap[@]}" "$bin/styxd" --ready-fd 9 "$@" 9>"$scratch/ready" >"$scratch/out" 2>"$scratch/err" </dev/null &
+  "${wrap[@]}" "$bin/styxd" --ready-fd 9 "${flags[@]}" "$@" 9>"$scratch/ready" >"$scratch/out" 2>"$scratch/err" </dev/null &
   pid=$!
   pids+=("$pid")
   read -r -t 30 <"$scratch/ready" || { cat "$scratch/err"; return 1; }

@@ -1,6 +1,6 @@
 /* server_stress.c: the whole pipeline with real threads and real sockets, for ThreadSanitizer and AddressSanitizer.
  *
- *   server_stress [SEED]
+ *   server_stress [--no-lending] [SEED]
  *
  * Promises: reads that block, declared so, hold up nobody else, and each of a thousand can be flushed; connections that come
  * and go leave nothing behind; random load with flushes, hangups and resets gets exactly the replies that are owed; a server
@@ -130,6 +130,8 @@ static void complain(void *arg, styx_level level, const char *peer, const char *
     printf("# %s: %s %s\n", peer, what, detail);
 }
 
+static bool no_lending;
+
 static void world_open(struct world *w, unsigned workers, unsigned readers) {
   w->mem = styx_memfs_new(&(styx_memfs_config){.size = sizeof(styx_memfs_config), .allocator = &counted});
   must(w->mem != NULL, "memfs");
@@ -143,6 +145,7 @@ static void world_open(struct world *w, unsigned workers, unsigned readers) {
                                .allocator = &counted,
                                .workers = workers,
                                .readers = readers,
+                               .no_lending = no_lending,
                                .log = complain};
   must(styx_server_new(&w->server, &config) == STYX_OK, "server");
   must(styx_server_start(w->server) == STYX_OK, "threads");
@@ -498,12 +501,15 @@ static void a_stop_under_load(void) {
 }
 
 int main(int argc, char **argv) {
+  no_lending = argc > 1 && strcmp(argv[1], "--no-lending") == 0;
+  argc -= no_lending, argv += no_lending;
   uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
   signal(SIGPIPE, SIG_DFL); /* a library may not count on its host to ignore it: a peer that has gone must not end us */
   printf("# seed %llu: server_stress %llu plays it again\n", (unsigned long long)seed, (unsigned long long)seed);
   a_thousand_blocked_reads();
   a_serial_filesystem_is_never_entered_twice();
-  others_are_read_while_a_handler_keeps_the_reader();
+  if (!no_lending) /* else it is an ordinary worker that is kept, and there is one */
+    others_are_read_while_a_handler_keeps_the_reader();
   connections_come_and_go(WAVES);
   for (unsigned workers = 1; workers <= 8; workers *= 2)
     random_load(seed + workers, workers);
