@@ -187,6 +187,7 @@ bool sx_out_frame(styx_req *r) {
   if (s->s_hungup)
     return false;
   if (len > COPIED) {
+    r->r_segment->g_base = at;
     r->r_segment->g_len = len;
     append(s, r->r_segment);
     r->r_segment = NULL;

@@ -144,6 +144,13 @@ void sx_rread_header(uint8_t *p, uint16_t tag, uint32_t count) {
   sx_put32(put_header(p, STYX_RREADHDRSZ + count, STYX_Rread, tag), count);
 }
 
+/* Where a frame begins whose data is to be aligned. Copying a page to a place that is up to 31 bytes past its own, modulo 4096,
+ * takes machines with "fast short rep mov" up to 25 times as long; between aligned places that does not happen. */
+enum { DATA_ALIGN = 32 };
+static uint8_t *aligned_frame(uint8_t *room) {
+  return room + (-((uintptr_t)room + STYX_RREADHDRSZ) & (DATA_ALIGN - 1));
+}
+
 /* A small one is made in the request itself, any other in what has been lent for it, or in memory of its own. */
 static uint8_t *frame(styx_req *r, size_t data) {
   size_t size = STYX_RREADHDRSZ + data, cap;
@@ -151,13 +158,13 @@ static uint8_t *frame(styx_req *r, size_t data) {
   if (r->r_frame)
     return r->r_frame;
   if (size > cap) {
-    if (r->r_segment && r->r_segment->g_size < sizeof *r->r_segment + size) {
+    if (r->r_segment && r->r_segment->g_size < sizeof *r->r_segment + size + DATA_ALIGN) {
       sx_free(&r->r_session->s_alloc, r->r_segment, r->r_segment->g_size); /* lent for a read, and this is none */
       r->r_segment = NULL;
     }
-    if (!r->r_segment && !(r->r_segment = sx_segment_new(r->r_session, size)))
+    if (!r->r_segment && !(r->r_segment = sx_segment_new(r->r_session, size + DATA_ALIGN)))
       return NULL;
-    room = r->r_segment->g_room;
+    room = aligned_frame(r->r_segment->g_room);
   }
   r->r_frame_size = size;
   return r->r_frame = room;
