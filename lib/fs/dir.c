@@ -140,9 +140,9 @@ static bool is_untidy(const struct sx_dir *dir) {
   return dir->cap > MIN_SLOTS && (dir->live < dir->used / 2 || dir->used < dir->cap / 4);
 }
 
-size_t sx_dir_moves(const struct sx_dir *dir) {
-  size_t names = sx_table_moves(&dir->names, 1);
-  bool slots = is_untidy(dir) || dir->used == dir->cap;
+size_t sx_dir_moves(const struct sx_dir *dir, bool adds) {
+  size_t names = adds ? sx_table_moves(&dir->names, 1) : 0;
+  bool slots = is_untidy(dir) || (adds && dir->used == dir->cap);
   return slots && dir->used > names ? dir->used : names;
 }
 

@@ -56,8 +56,8 @@ struct sx_entry *sx_dir_find(const struct sx_dir *dir, styx_str name);
 /* Make sure that one more add or rename succeeds; false when memory is short. */
 bool sx_dir_reserve(struct sx_dir *dir);
 
-/* How many entries the next sx_dir_reserve, or a sx_dir_tidy, moves: few or none nearly always. */
-size_t sx_dir_moves(const struct sx_dir *dir);
+/* How many entries a sx_dir_tidy moves, and if one is to be added the sx_dir_reserve behind it: few or none nearly always. */
+size_t sx_dir_moves(const struct sx_dir *dir, bool adds);
 
 /* Close the gaps that removal has left, when they are half of it, unless that would move more than most entries. */
 void sx_dir_tidy(struct sx_dir *dir, size_t most);

@@ -45,7 +45,8 @@ static styx_err wait_readable(styx_req *req, int fd) {
   while (poll(both, 2, -1) < 0)
     if (errno != EINTR)
       return errno;
-  return both[0].revents ? STYX_OK : EINTR;
+  /* First: a device that is always said to be readable would be asked for ever. */
+  return both[1].revents ? EINTR : STYX_OK;
 }
 
 static styx_answer read_stream(styx_req *req, int fd, void *room, size_t cap) {

@@ -115,7 +115,7 @@ styx_answer sx_mem_create(styx_req *req, void *which, styx_str name, uint32_t fl
   styx_qid qid = {0};
   bool may_block = styx_req_may_block(req);
   sx_space_lock(&fs->space);
-  bool later = !may_block && m.dir->dir && sx_dir_moves(m.dir->dir) > SX_MEM_ENTRIES;
+  bool later = !may_block && m.dir->dir && sx_dir_moves(m.dir->dir, true) > SX_MEM_ENTRIES;
   styx_err err = later ? STYX_OK : make(fs, &m);
   if (m.node)
     qid = sx_inode_qid(m.node);
@@ -142,7 +142,7 @@ static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_s
 
 /* With the space's lock. */
 static bool takes_long(struct sx_inode *node) {
-  return sx_mem_is_large(node) || (node->parent && sx_dir_moves(node->parent->dir) > SX_MEM_ENTRIES);
+  return sx_mem_is_large(node) || (node->parent && sx_dir_moves(node->parent->dir, false) > SX_MEM_ENTRIES);
 }
 
 styx_answer sx_mem_remove(styx_req *req, void *which) {

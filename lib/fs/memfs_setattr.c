@@ -175,7 +175,7 @@ static bool takes_long(struct sx_inode *node, const struct change *c) {
   if ((c->what & STYX_SET_LENGTH) && sx_mem_is_large(node))
     return true;
   return (c->what & STYX_SET_NAME) &&
-         (sx_dir_moves(node->parent->dir) > SX_MEM_ENTRIES || (c->replaced && sx_mem_is_large(c->replaced)));
+         (sx_dir_moves(node->parent->dir, true) > SX_MEM_ENTRIES || (c->replaced && sx_mem_is_large(c->replaced)));
 }
 
 /* What needs the space's lock; contents and times follow without it. */
