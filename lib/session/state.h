@@ -189,8 +189,10 @@ struct styx_req {
   void *r_cancel_arg;
 
   styx_msg r_msg; /* immutable; views r_bytes */
+  uint8_t r_pad;  /* so that the data of a Twrite is aligned: see aligned_frame in replies.c */
   uint8_t r_bytes[];
 };
+_Static_assert((offsetof(styx_req, r_bytes) + STYX_IOHDRSZ - 1) % 16 == 0, "the data of a Twrite is not aligned");
 
 /* ---- the outbox ---- */
 
