@@ -69,11 +69,10 @@ static styx_err join(struct sx_conn *c) {
   styx_err err = late ? ESHUTDOWN : open_session(c);
   if (!err) {
     sx_due(h, styx_session_deadline(c->c_session));
-    atomic_store_explicit(&c->c_reading, true, memory_order_release); /* pairs with: ready in read.c */
+    c->c_reading = true;
     err = -sys->watch(sys->arg, h->h_read_poller, EPOLL_CTL_ADD, c->c_fd, EPOLLIN | EPOLLRDHUP, c);
   }
   if (err && c->c_session) {
-    atomic_store_explicit(&c->c_reading, false, memory_order_relaxed);
     styx_session_hangup(c->c_session);
     styx_session_free(c->c_session);
     c->c_session = NULL;
@@ -148,7 +147,7 @@ void sx_conn_leave(struct sx_conn *c, enum sx_stat reason, styx_level level, con
     return;
   c->c_leaving = true;
   sx_count(&c->c_shard->h_server->v_stats, reason, 1);
-  atomic_store_explicit(&c->c_reading, false, memory_order_relaxed);
+  c->c_reading = false;
   sys->watch(sys->arg, c->c_shard->h_read_poller, EPOLL_CTL_DEL, c->c_fd, 0, c);
   sx_log_conn(c, level, "connection ended", why);
 }
@@ -156,8 +155,8 @@ void sx_conn_leave(struct sx_conn *c, enum sx_stat reason, styx_level level, con
 void sx_interest(struct sx_conn *c) {
   const struct sx_system *sys = c->c_shard->h_server->v_sys;
   bool want = styx_session_wants_input(c->c_session);
-  if (c->c_leaving || want == atomic_load_explicit(&c->c_reading, memory_order_relaxed))
+  if (c->c_leaving || want == c->c_reading)
     return;
-  atomic_store_explicit(&c->c_reading, want, memory_order_release);
+  c->c_reading = want;
   sys->watch(sys->arg, c->c_shard->h_read_poller, EPOLL_CTL_MOD, c->c_fd, (want ? EPOLLIN : 0) | EPOLLRDHUP, c);
 }

@@ -50,7 +50,6 @@ struct sx_conn {
   struct sx_shard *c_shard; /* immutable while in use */
   _Atomic uint32_t c_refs;  /* atomic: the reader, the token's holder, each work item; the last one closes c_fd */
   _Atomic uint32_t c_token; /* atomic: sx_token */
-  _Atomic bool c_reading;   /* atomic: there is a session, and the reader polls for input; written under c_lock */
   struct sx_conn *c_next;   /* in h_replies: the token's holder */
   struct sx_conn *c_free;   /* in h_free: h_lock */
   struct sx_link c_all;     /* in h_conns: h_lock */
@@ -67,6 +66,7 @@ struct sx_conn {
   struct sx_link c_chores;   /* for whoever retires: cancel callbacks, release, close and forget that do not block */
   bool c_leaving;            /* the peer is gone, or is to go */
   bool c_hungup;             /* the session has been told */
+  bool c_reading;            /* the reader polls for input */
   styx_session_info c_last;  /* the numbers of the session that is over */
   void *c_own;               /* of the program's tap */
 

@@ -43,29 +43,21 @@ static void receive(struct sx_conn *c) {
     sx_published(c);
 }
 
-/* Count c: meanwhile its descriptor may not be closed, and the number given to another. It may be another connection than the
- * event is about, since memory is used again. False: it is none at all. */
-static bool hold(struct sx_conn *c) {
-  uint32_t refs = atomic_load_explicit(&c->c_refs, memory_order_relaxed);
-  do
-    if (refs == 0)
-      return false;
-  /* acquire: pairs with: sx_conn_put */
-  while (
-      !atomic_compare_exchange_weak_explicit(&c->c_refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed));
-  return true;
-}
-
-/* While the session wants no input only the peer's going is looked for. */
-static void look_for_end(struct sx_conn *c, uint32_t events) {
+/* Is c to be received from? If so it is counted: meanwhile its descriptor may not be closed, and the number given to another.
+ * While the session wants no input only the peer's going is looked for; in one step, since c may be another connection than
+ * the event is about, which reads. */
+static bool reads(struct sx_conn *c, uint32_t events) {
   pthread_mutex_lock(&c->c_lock);
-  bool gone = c->c_session && !c->c_leaving && !atomic_load_explicit(&c->c_reading, memory_order_relaxed) &&
-              (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+  bool yes = c->c_session && c->c_reading;
+  bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+  if (yes)
+    atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
   if (gone)
     sx_conn_leave(c, SX_N_CLOSED_PEER, STYX_LOG_DEBUG, "closed by the peer");
   pthread_mutex_unlock(&c->c_lock);
   if (gone)
     sx_published(c);
+  return yes;
 }
 
 /* ---- accepting: the first shard's reader does it, connections go to the shards in turn ---- */
@@ -123,12 +115,8 @@ static void ready(struct sx_shard *h, const struct epoll_event *e) {
     h->h_server->v_sys->quiet(h->h_server->v_sys->arg, h->h_read_bell);
   else if (c->c_kind == SX_LISTENER)
     accept_ready(h->h_server, e->data.ptr);
-  else if (hold(c)) {
-    /* acquire: c_fd, and the session that will take what comes; pairs with: join in conn.c */
-    if (atomic_load_explicit(&c->c_reading, memory_order_acquire))
-      receive(c);
-    else
-      look_for_end(c, e->events);
+  else if (reads(c, e->events)) {
+    receive(c);
     sx_conn_put(c);
   }
 }

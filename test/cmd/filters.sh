@@ -128,7 +128,7 @@ as main
 quiet
 END
 } >"$scratch/others.st"
-# All workers are hogged: what comes is answered when it has been flushed, or when a worker is free again.
+# All workers are hogged: what does not block is answered, other things when they were flushed or when a worker is free again.
 {
   attached main
   attached other
@@ -139,7 +139,7 @@ quiet
 as other
 > Tread tag 10 fid 1 offset 0 count 100
 quiet
-> Tstat tag 12 fid 0
+> Tread tag 12 fid 1 offset 0 count 100
 > Tflush tag 13 oldtag 12
 < Rflush tag 13
 as third

@@ -33,7 +33,7 @@ static const char *sending_rests(struct sx_conn *c, const struct sock *k) {
     return "replies are not sent although the socket has room";
   if (styx_session_ended(s) && !styx_session_pending_bytes(s))
     return "the session has ended and the connection goes on";
-  if (atomic_load(&c->c_reading) != styx_session_wants_input(s))
+  if (c->c_reading != styx_session_wants_input(s))
     return "the reader does not read as the session wants";
   return NULL;
 }
