@@ -56,7 +56,7 @@ static int shown(styx_str s) { return s.len < SHOWN ? (int)s.len : SHOWN; }
 
 static uint32_t op_bit(const struct styx_filter *f, styx_str name) {
   for (int op = 0; op < STYX_NOPS; op++)
-    if ((f->kind->ops >> op & 1) && styx_str_is(name, styx_op_name(op)))
+    if ((f->kind->ops >> op & 1) && styx_str_is(name, styx_op_name((enum styx_op)op)))
       return 1u << op;
   return 0;
 }
