@@ -19,7 +19,7 @@
 
 enum { AGAIN = 1000000 }; /* ns */
 
-/* Of one thread that runs handlers. The reply thread gets at it from ring only. */
+/* Of one thread that runs handlers. Whoever runs the cancel callback gets at it from ring only. */
 struct interrupt {
   int signal;    /* 0: off */
   bool made;     /* timer and rung are */

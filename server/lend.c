@@ -110,9 +110,14 @@ static void send_for(struct sx_lender *d, struct sx_conn *c) {
 static void send_owed(struct sx_lender *d) {
   for (uint32_t i = 0; i < owed(d); i++) {
     struct sx_conn *c = owed_at(d, i);
+    if (d->d_fresh[i]) {
+      d->d_fresh[i] = false;
+      sx_retire(c, false, d->d_now); /* runs chores: until they return the watch must find c */
+    }
+    const bool again = d->d_fresh[i];
     atomic_store_explicit(&d->d_owed[i], NULL, memory_order_relaxed); /* published again, it is owed again */
-    if (d->d_fresh[i])
-      sx_retire(c, false, d->d_now);
+    if (again && !owe(d, c))
+      sx_kick(c);
     send_for(d, c);
   }
   atomic_store_explicit(&d->d_nowed, 0, memory_order_relaxed);
@@ -160,10 +165,12 @@ void sx_lend_read(struct sx_shard *h) {
   struct sx_lender *d = &h->h_lender;
   if (sx_queue_empty(&h->h_server->v_queue[SX_NOWAIT]) && owed(d) == 0)
     return;
+  d->d_now = h->h_now;
+  uint32_t lends = atomic_load_explicit(&d->d_lends, memory_order_relaxed);
+  atomic_store_explicit(&d->d_lends, lends + 1, memory_order_relaxed);
   atomic_store_explicit(&h->h_role, SX_ROLE_RUNNING,
                         memory_order_seq_cst); /* release: what was read; pairs with: take_role */
   sx_watch(h);
-  d->d_now = h->h_now;
   lend(d);
   sx_role_resume(h);
 }
@@ -173,8 +180,12 @@ bool sx_lend_work(struct sx_lender *d) {
   const struct sx_system *sys = v->v_sys;
   const uint64_t begun = sys->clock(sys->arg);
   d->d_now = begun;
-  const bool light = sx_work_step(v, d, SX_NOWAIT);
-  if (!light && !sx_work_step(v, d, SX_WORKER)) {
+  /* The queues take turns in being the first, so that neither keeps the other waiting. */
+  const enum sx_lane first = d->d_turn ? SX_WORKER : SX_NOWAIT, second = d->d_turn ? SX_NOWAIT : SX_WORKER;
+  d->d_turn = !d->d_turn;
+  const bool one = sx_work_step(v, d, first);
+  const enum sx_lane ran = one ? first : second;
+  if (!one && !sx_work_step(v, d, second)) {
     if (owed(d) == 0)
       return false;
     lend(d);
@@ -182,7 +193,7 @@ bool sx_lend_work(struct sx_lender *d) {
   }
   d->d_now = sys->clock(sys->arg);
   sx_count(&v->v_stats, SX_N_WORKER_RUNS, 1);
-  learn(v, light ? SX_NOWAIT : SX_WORKER, d->d_now - begun);
+  learn(v, ran, d->d_now - begun);
   if (owed(d) == 0)
     return true;
   if (d->d_since == 0)

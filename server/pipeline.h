@@ -88,10 +88,12 @@ struct sx_lender {
   bool d_fresh[SX_OWED];                     /* and not yet retired */
   uint64_t d_since;                          /* when the first of them may have been published; 0: none is owed */
   uint64_t d_now;                            /* the time, a moment ago */
+  bool d_turn;                               /* of the worker: the queue of what may block comes first */
+  _Atomic uint32_t d_lends;                  /* atomic: moves on when the reader begins to run */
   _Atomic(const styx_fs_ops *) d_ops;        /* atomic: what it runs: for the log */
   _Atomic int d_op;
   /* Of whoever looks after it, the reply thread of d_shard: of d_runs and d_times; and it was helped since. */
-  uint32_t d_seen, d_times_seen;
+  uint32_t d_seen, d_times_seen, d_lends_seen;
   bool d_helped;
 };
 
@@ -193,6 +195,7 @@ void sx_interest(struct sx_conn *c);                   /* c_lock held: poll for 
 /* read.c */
 void sx_accept_stop(struct styx_server *v);
 void sx_read_step(struct sx_shard *h);
+uint64_t sx_accept_timeout(struct sx_shard *h);           /* the role's holder: until a pause ends; then it is over */
 void sx_read_ready(struct sx_shard *h, uint64_t timeout); /* the role's holder: one round, without running anything */
 
 /* work.c */
@@ -218,7 +221,8 @@ void sx_info_add(styx_session_info *to, const styx_session_info *from);
 void sx_serial_init(struct sx_serial *s);
 void sx_serial_fini(struct sx_serial *s);
 uint64_t sx_serial_key(const struct sx_conn *c, const styx_work_info *info); /* 0: none */
-void sx_run(struct sx_serial *s, styx_work *w); /* w, now or by whoever has its key; lets go of its connection */
+void sx_run(struct sx_serial *s, struct sx_lender *d,
+            styx_work *w); /* w, now or by whoever has its key; lets go of its connection */
 
 /* lend.c */
 void sx_lend_join(struct sx_lender *d);    /* the calling thread is d from here on */

@@ -3,7 +3,7 @@
  * A ring of cells, each with a sequence number that says whose turn it is. Push and pop cost one compare-and-swap each and
  * never lock. Progress, stated truthfully: a thread that is preempted between claiming a cell and filling it delays the
  * consumer of that one cell, and nobody else; so pop may say "empty" while a later cell is full, and whoever fills the cell
- * wakes a worker afterwards. */
+ * sees afterwards that somebody looks (sx_work_wake). */
 #ifndef SERVER_QUEUE_H
 #define SERVER_QUEUE_H
 

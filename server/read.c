@@ -95,7 +95,7 @@ static void accept_ready(struct styx_server *v, struct sx_listener *l) {
   }
 }
 
-static uint64_t accept_timeout(struct sx_shard *h) {
+uint64_t sx_accept_timeout(struct sx_shard *h) {
   struct styx_server *v = h->h_server;
   if (h != v->v_shards || v->v_accept_again == UINT64_MAX)
     return UINT64_MAX;
@@ -132,7 +132,7 @@ void sx_read_ready(struct sx_shard *h, uint64_t timeout) {
 
 /* One round: everything that is ready is read before anything is run, and before the next wait. */
 void sx_read_step(struct sx_shard *h) {
-  uint64_t timeout = accept_timeout(h);
+  uint64_t timeout = sx_accept_timeout(h);
   if (h->h_server->v_config.no_lending) {
     sx_read_ready(h, timeout);
     return;

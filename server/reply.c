@@ -143,13 +143,21 @@ static void tick_all(struct sx_shard *h, uint64_t now) {
 
 /* ---- the step ---- */
 
+/* Has it the reader's role? */
+static bool reads_here(const struct sx_shard *h) {
+  uint32_t role = atomic_load_explicit(&h->h_role, memory_order_relaxed);
+  return role == SX_ROLE_TAKEN || role == SX_ROLE_RETURNING;
+}
+
 static uint64_t until_due(struct sx_shard *h) {
   const struct sx_system *sys = h->h_server->v_sys;
   uint64_t due = atomic_load_explicit(&h->h_due, memory_order_seq_cst);
+  uint64_t pause = reads_here(h) ? sx_accept_timeout(h) : UINT64_MAX;
   if (due == UINT64_MAX)
-    return due;
+    return pause;
   uint64_t now = sys->clock(sys->arg);
-  return due > now ? due - now : 0;
+  uint64_t left = due > now ? due - now : 0;
+  return left < pause ? left : pause;
 }
 
 static void poll_sockets(struct sx_shard *h, uint64_t timeout) {
@@ -188,7 +196,7 @@ void sx_reply_step(struct sx_shard *h) {
   struct sx_conn *c = atomic_exchange_explicit(&h->h_replies, NULL, memory_order_seq_cst), *first = NULL;
   if (!c)
     rest(h);
-  else if (++h->h_rounds % 16 == 0)
+  else if (++h->h_rounds % 16 == 0 || reads_here(h) || atomic_load_explicit(&h->h_watching, memory_order_relaxed))
     poll_sockets(h, 0);                     /* a busy list must not starve the sockets that were full */
   for (struct sx_conn *next; c; c = next) { /* oldest first */
     next = c->c_next;

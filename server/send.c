@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- the token: at most one thread retires and sends for a connection ---- */
+/* ---- the token: at most one thread sends for a connection ---- */
 
 void sx_list(struct sx_conn *c) {
   sx_list_again(c);

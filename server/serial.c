@@ -42,9 +42,11 @@ uint64_t sx_serial_key(const struct sx_conn *c, const styx_work_info *info) {
   return 0;
 }
 
-static void run_one(styx_work *w) {
+static void run_one(struct sx_lender *d, styx_work *w) {
   struct sx_conn *c = styx_work_arg(w);
+  sx_lend_note(d, w);
   styx_work_run(w);
+  sx_lend_note(d, NULL);
   sx_conn_put(c);
 }
 
@@ -83,16 +85,16 @@ static styx_work *next(struct sx_serial *s, struct turn *mine) {
   return w;
 }
 
-void sx_run(struct sx_serial *s, styx_work *w) {
+void sx_run(struct sx_serial *s, struct sx_lender *d, styx_work *w) {
   struct turn mine = {.key = w->w_key, .lane = w->w_lane};
   if (!mine.key) {
-    run_one(w);
+    run_one(d, w);
     return;
   }
   if (!take_key(s, &mine, w))
     return;
   do {
-    run_one(w);
+    run_one(d, w);
     w = next(s, &mine);
   } while (w && w->w_lane == mine.lane);
   while (w) { /* back to the lists of its own kind, and all behind it */

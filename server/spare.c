@@ -78,7 +78,7 @@ static bool spare_step(struct sx_spares *p) {
   pthread_mutex_unlock(&p->p_lock);
   if (w) {
     sx_count(stats_of(p), SX_N_SPARE_RUNS, 1);
-    sx_run(&server_of(p)->v_serial, w);
+    sx_run(&server_of(p)->v_serial, NULL, w);
   }
   pthread_mutex_lock(&p->p_lock);
   p->p_busy--;

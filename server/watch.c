@@ -26,7 +26,6 @@ static bool take_role(struct sx_shard *h) {
   if (!atomic_compare_exchange_strong_explicit(&h->h_role, &running, SX_ROLE_TAKEN, memory_order_acq_rel,
                                                memory_order_relaxed))
     return true;
-  sx_count(&h->h_server->v_stats, SX_N_ROLES_TAKEN, 1);
   /* If there is no memory for it nobody reads until the reader is back: it is tried again with every tick. */
   if (sys->watch(sys->arg, h->h_send_poller, EPOLL_CTL_ADD, h->h_read_poller, EPOLLIN, &h->h_reads_kind)) {
     uint32_t taken = SX_ROLE_TAKEN;
@@ -34,6 +33,7 @@ static bool take_role(struct sx_shard *h) {
                                             memory_order_relaxed);
     return false;
   }
+  sx_count(&h->h_server->v_stats, SX_N_ROLES_TAKEN, 1);
   return true;
 }
 
@@ -44,10 +44,11 @@ void sx_role_resume(struct sx_shard *h) {
   if (atomic_compare_exchange_strong_explicit(&h->h_role, &role, SX_ROLE_READING, memory_order_acq_rel,
                                               memory_order_acquire))
     return;
-  atomic_store_explicit(&h->h_role, SX_ROLE_RETURNING, memory_order_release);
+  /* seq_cst here and below: either we see v_stop, or stop_threads changes the role after us; pairs with: stop_threads */
+  atomic_store_explicit(&h->h_role, SX_ROLE_RETURNING, memory_order_seq_cst);
   sys->ring(sys->arg, h->h_send_bell);
   while (atomic_load_explicit(&h->h_role, memory_order_acquire) == SX_ROLE_RETURNING &&
-         !atomic_load_explicit(&h->h_server->v_stop, memory_order_acquire))
+         !atomic_load_explicit(&h->h_server->v_stop, memory_order_seq_cst))
     sys->wait(sys->arg, &h->h_role, SX_ROLE_RETURNING);
 }
 
@@ -84,11 +85,24 @@ static bool help(struct sx_lender *d, uint32_t n) {
     if (c) /* its memory stays good, even if it is another connection by now */
       sx_kick(c);
   }
+  sx_watch(d->d_shard->h_server->v_shards); /* what it would have run next may be left in the queue */
   return !d->d_reads || take_role(d->d_shard);
+}
+
+/* A reader that has not come back to reading since the last tick, in whatever it is: handlers that are slow together, or a lot
+ * to send. */
+static void look_after_reading(struct sx_lender *d) {
+  const uint32_t lends = atomic_load_explicit(&d->d_lends, memory_order_relaxed);
+  const bool runs = atomic_load_explicit(&d->d_shard->h_role, memory_order_seq_cst) == SX_ROLE_RUNNING;
+  if (runs && lends == d->d_lends_seen)
+    (void)take_role(d->d_shard);
+  d->d_lends_seen = lends;
 }
 
 /* Stuck is who has not moved since the last tick. True while there may be something to look after. */
 static bool look_after(struct sx_lender *d) {
+  if (d->d_reads)
+    look_after_reading(d);
   const uint32_t runs = atomic_load_explicit(&d->d_runs, memory_order_seq_cst);
   const uint32_t times = atomic_load_explicit(&d->d_times, memory_order_seq_cst);
   const uint32_t n = atomic_load_explicit(&d->d_nowed, memory_order_acquire); /* pairs with: owe */
@@ -106,17 +120,25 @@ static bool look_after(struct sx_lender *d) {
   return true;
 }
 
-/* Those who are awake may all be stuck. What does not block the first reader can run; for the rest there may be workers that
- * sleep, and if there are none, whoever comes back looks. */
+/* What does not block a reader can run, if it is not kept itself. */
+static bool ring_a_reader(struct styx_server *v) {
+  for (unsigned i = 0; i < v->v_config.readers; i++)
+    if (atomic_load_explicit(&v->v_shards[i].h_role, memory_order_relaxed) == SX_ROLE_READING) {
+      v->v_sys->ring(v->v_sys->arg, v->v_shards[i].h_read_bell);
+      return true;
+    }
+  return false;
+}
+
+/* Those who are awake may all be stuck. For what may block there may be workers that sleep; if there are none, whoever comes
+ * back looks. */
 static bool look_after_queues(struct styx_server *v) {
-  const struct sx_shard *h = v->v_shards;
-  bool any = !sx_queue_empty(&v->v_queue[SX_NOWAIT]) &&
-             atomic_load_explicit(&h->h_role, memory_order_relaxed) == SX_ROLE_READING;
-  if (any)
-    v->v_sys->ring(v->v_sys->arg, h->h_read_bell);
+  bool any = !sx_queue_empty(&v->v_queue[SX_NOWAIT]) && ring_a_reader(v);
   for (int i = 0; i < SX_QUEUES; i++)
-    any |= !sx_queue_empty(&v->v_queue[i]) && sx_park_wake(&v->v_park, 1, v->v_sys);
-  sx_count(&v->v_stats, SX_N_WAKES, any);
+    if (!sx_queue_empty(&v->v_queue[i]) && sx_park_wake(&v->v_park, 1, v->v_sys)) {
+      sx_count(&v->v_stats, SX_N_WAKES, 1);
+      any = true;
+    }
   return any;
 }
 
@@ -136,6 +158,7 @@ void sx_watch_step(struct sx_shard *h) {
   bool any = look(h);
   if (!any) {
     atomic_store_explicit(&h->h_watching, false, memory_order_seq_cst); /* pairs with: sx_watch */
+    atomic_thread_fence(memory_order_seq_cst);                          /* pairs with: sx_work_wake */
     /* What has begun before anybody could see that is found here. */
     any = look(h) && !atomic_exchange_explicit(&h->h_watching, true, memory_order_seq_cst);
   }

@@ -123,8 +123,7 @@ static size_t worth(struct styx_server *v, enum sx_lane queue) {
 }
 
 /* Somebody who is awake will look at the queue before he sleeps, or the watch does. */
-static size_t helpers(struct styx_server *v, enum sx_lane queue) {
-  const struct sx_lender *here = sx_lender_here(v);
+static size_t helpers(struct styx_server *v, const struct sx_lender *here, enum sx_lane queue) {
   const bool somebody = here && (queue == SX_NOWAIT || !here->d_reads);
   const size_t n = worth(v, queue);
   if (n == 0 && somebody)
@@ -136,16 +135,22 @@ static size_t helpers(struct styx_server *v, enum sx_lane queue) {
 }
 
 void sx_work_wake(struct styx_server *v, enum sx_lane queue, int pushed) {
-  sx_count(&v->v_stats, SX_N_QUEUED, (uint64_t)pushed);
+  const bool lends = !v->v_config.no_lending;
+  const struct sx_lender *here = lends ? sx_lender_here(v) : NULL;
   int n = pushed;
-  if (!v->v_config.no_lending) {
-    const size_t most = helpers(v, queue);
+  sx_count(&v->v_stats, SX_N_QUEUED, (uint64_t)pushed);
+  if (lends) {
+    const size_t most = helpers(v, here, queue);
     n = most < (size_t)pushed ? (int)most : pushed;
-    if (n < pushed)
-      sx_watch(v->v_shards);
   }
   if (n > 0 && sx_park_wake(&v->v_park, n, v->v_sys))
     sx_count(&v->v_stats, SX_N_WAKES, 1);
+  /* Whoever was woken, or is awake, may get stuck in something else first: so it is looked after, save what a reader has brought
+   * that does not block, since the reader runs it itself and is watched meanwhile. */
+  if (!lends || (queue == SX_NOWAIT && here && here->d_reads))
+    return;
+  atomic_thread_fence(memory_order_seq_cst); /* the push before the look; pairs with: sx_watch_step */
+  sx_watch(v->v_shards);
 }
 
 void sx_found_act(struct sx_conn *c, struct sx_found found) {
@@ -177,9 +182,7 @@ bool sx_work_step(struct styx_server *v, struct sx_lender *d, enum sx_lane queue
   }
   if (pushed)
     sx_work_wake(v, queue, pushed);
-  sx_lend_note(d, w);
-  sx_run(&v->v_serial, w);
-  sx_lend_note(d, NULL);
+  sx_run(&v->v_serial, d, w);
   return true;
 }
 

@@ -208,7 +208,8 @@ static void trace_pieces(styx_session *s, uint16_t tag, const styx_span *pieces,
   if (n > 1 && !whole)
     return;
   for (size_t i = 0, at = 0; whole && i < n; at += pieces[i++].len)
-    memcpy(whole + at, pieces[i].base, pieces[i].len);
+    if (pieces[i].len)
+      memcpy(whole + at, pieces[i].base, pieces[i].len);
   if (whole)
     m.data = whole;
   s->s_hooks.trace(s->s_hook_arg, true, &m);

@@ -192,7 +192,7 @@ void *stage_boss(void *arg) {
     stage.server = NULL;
     if (!stage.short_of_memory)
       sim_fail(w, "styx_server_new: %s", styx_err_text(err));
-  } else if ((err = styx_server_start(stage.server)) != STYX_OK) {
+  } else if ((stage.server->v_cpus = 1 + sim_roll(w, 6), err = styx_server_start(stage.server)) != STYX_OK) {
     if (!stage.short_of_memory)
       sim_fail(w, "styx_server_start: %s", styx_err_text(err));
     styx_server *v = stage.server;

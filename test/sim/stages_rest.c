@@ -100,9 +100,12 @@ styx_session *rest_session(const struct conn *c) {
 static const char *lenders_rest(const struct styx_server *v) {
   if (atomic_load(&v->v_stop)) /* its threads have ended */
     return NULL;
+  const bool waits = !sx_queue_empty(&v->v_queue[SX_NOWAIT]);
   for (unsigned i = 0; i < v->v_config.readers; i++) {
     const struct sx_shard *h = &v->v_shards[i];
     uint32_t role = atomic_load(&h->h_role);
+    if (waits && role == SX_ROLE_READING)
+      return "a reader sleeps although there is work that does not block";
     if (role == SX_ROLE_RETURNING)
       return "a reader waits for its role";
     if (role == SX_ROLE_RUNNING)

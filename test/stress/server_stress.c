@@ -96,6 +96,21 @@ static const styx_fs_ops liar_ops = {.size = sizeof liar_ops,
                                      .open = block_open,
                                      .read = liar_read};
 
+/* ---- a filesystem whose stats do not block, and take their time ---- */
+
+static styx_answer busy_getattr(styx_req *r, void *node, void *handle) {
+  (void)node, (void)handle;
+  for (volatile int i = 0; i < 20000; i++)
+    ;
+  return styx_reply_attr(r, &(styx_attr){.qid = {0, 0, 1}, .mode = 0644, .name = STYX_STR("busy")});
+}
+
+static const styx_fs_ops busy_ops = {.size = sizeof busy_ops,
+                                     .name = "busy",
+                                     .nowait = STYX_OP(attach) | STYX_OP(getattr),
+                                     .attach = block_attach,
+                                     .getattr = busy_getattr};
+
 /* ---- a server with counted memory ---- */
 
 static atomic_long live;
@@ -116,7 +131,7 @@ static const styx_allocator counted = {counted_alloc, counted_free, NULL};
 
 struct world {
   styx_memfs *mem;
-  styx_export exports[4];
+  styx_export exports[5];
   styx_server *server;
 };
 
@@ -139,9 +154,10 @@ static void world_open(struct world *w, unsigned workers, unsigned readers) {
   w->exports[1] = (styx_export){.name = "block", .fs = {&block_ops, NULL}};
   w->exports[2] = (styx_export){.name = "serial", .fs = {&serial_ops, NULL}};
   w->exports[3] = (styx_export){.name = "liar", .fs = {&liar_ops, NULL}};
+  w->exports[4] = (styx_export){.name = "busy", .fs = {&busy_ops, NULL}};
   styx_server_config config = {.size = sizeof config,
                                .exports = w->exports,
-                               .nexports = 4,
+                               .nexports = 5,
                                .allocator = &counted,
                                .workers = workers,
                                .readers = readers,
@@ -293,6 +309,68 @@ static void a_serial_filesystem_is_never_entered_twice(void) {
     close(c[i].fd);
   world_close(&w, UINT64_C(5000000000));
   check(most_inside == 1, "and it is never entered twice at a time");
+}
+
+/* ---- a flood of what does not block ---- */
+
+enum { FLOOD = 1000 };
+
+struct flood {
+  struct client c;
+  atomic_bool end;
+  bool ok;
+};
+
+static styx_msg t_stat(uint16_t tag) { return (styx_msg){.type = STYX_Tstat, .tag = tag, .fid = 0}; }
+
+/* FLOOD stats are outstanding at every moment, until the end. */
+static void *flood(void *arg) {
+  struct flood *f = arg;
+  unsigned out = FLOOD;
+  for (uint16_t tag = 0; tag < FLOOD; tag++)
+    f->ok &= put(&f->c, t_stat(tag));
+  while (f->ok && out > 0) {
+    f->ok = get(&f->c) && f->c.r.type == STYX_Rstat;
+    out--;
+    if (!atomic_load(&f->end) && f->ok) {
+      f->ok = put(&f->c, t_stat(f->c.r.tag));
+      out++;
+    }
+  }
+  return NULL;
+}
+
+/* It would be a hang if it did. */
+static void a_flood_of_what_does_not_block_keeps_nothing_else_waiting(void) {
+  enum { FLOODS = 2, READS = 100 };
+  static struct flood floods[FLOODS];
+  pthread_t threads[FLOODS];
+  struct world w = {0};
+  struct client other;
+  world_open(&w, 2, 1);
+  connect_to(&w, &other);
+  must(hello(&other, "serial") && rpc(&other, (styx_msg){.type = STYX_Topen, .tag = 2, .fid = 0, .mode = STYX_OREAD}),
+       "open");
+  for (int i = 0; i < FLOODS; i++) {
+    floods[i].ok = true;
+    connect_to(&w, &floods[i].c);
+    must(hello(&floods[i].c, "busy"), "attach");
+    must(pthread_create(&threads[i], NULL, flood, &floods[i]) == 0, "thread");
+  }
+  bool ok = true;
+  for (uint16_t t = 0; t < READS; t++)
+    ok &= rpc(&other, t_read((uint16_t)(10 + t), 0)) && other.r.count == 3;
+  check(ok, "in a flood of requests that do not block, others that may are served");
+  ok = true;
+  for (int i = 0; i < FLOODS; i++) {
+    atomic_store(&floods[i].end, true);
+    pthread_join(threads[i], NULL);
+    ok &= floods[i].ok;
+    close(floods[i].c.fd);
+  }
+  check(ok, "and so is the flood");
+  close(other.fd);
+  world_close(&w, UINT64_C(5000000000));
 }
 
 /* ---- a reader that is kept by a handler ---- */
@@ -510,6 +588,7 @@ int main(int argc, char **argv) {
   a_serial_filesystem_is_never_entered_twice();
   if (!no_lending) /* else it is an ordinary worker that is kept, and there is one */
     others_are_read_while_a_handler_keeps_the_reader();
+  a_flood_of_what_does_not_block_keeps_nothing_else_waiting();
   connections_come_and_go(WAVES);
   for (unsigned workers = 1; workers <= 8; workers *= 2)
     random_load(seed + workers, workers);
