@@ -28,6 +28,12 @@ bench() {
 # found RULE-OR-KIND: it has been.
 found() { grep -qE "\"(rule|kind)\": \"$1\"" "$scratch/report" || { cat "$scratch/report"; return 1; }; }
 
+# gone: the last server has ended, and its socket is free.
+gone() {
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
 # finds FAULT RULE [ARGUMENT...]: the server with this fault breaks this rule, and is told so.
 finds() {
   local fault=$1 rule=$2
@@ -35,7 +41,7 @@ finds() {
   wrong "$fault"
   check "$fault is found" bench 1 -d 8 --ops 60000 --churn 0 --max-violations 20 "$@"
   check "$fault is found as $rule" found "$rule"
-  kill -KILL "$pid" 2>/dev/null || true
+  gone
 }
 
 # What is lost is waited for; what is only wrong is not.
@@ -88,11 +94,11 @@ check "every fault has its check" every_fault
 wrong clunk-cancelled
 check "a Tclunk that is cancelled is no violation" bench 0 --ops 20000 --churn 500
 check "but a warning" found F18
-kill -KILL "$pid"
+gone
 for dialect in 9P2000 9P2000.u 9P2000.L; do
   wrong none
   check "nothing is found where nothing is wrong: $dialect" bench 0 --ops 20000 --churn 500 --blocked /blocked -D "$dialect"
-  kill -KILL "$pid"
+  gone
 done
 
 # ---- our own ----
