@@ -4,6 +4,7 @@
  * From send() of the Tflush to the Rflush in hand, the error of the request before it included if there is one. */
 #include "base/hist.h"
 
+#include <styx/msgio.h>
 #include <styx/server.h>
 #include <styx/wire.h>
 
@@ -108,7 +109,7 @@ static styx_server *serve(void) {
 
 struct client {
   int fd;
-  uint8_t buf[MSIZE];
+  styx_msgbuf buf;
   styx_msg r;
 };
 
@@ -119,17 +120,9 @@ static void put(struct client *c, styx_msg t) {
     die("a request is not taken");
 }
 
-static void get_bytes(struct client *c, size_t from, size_t to) {
-  if (to > sizeof c->buf || (to > from && recv(c->fd, c->buf + from, to - from, MSG_WAITALL) != (ssize_t)(to - from)))
-    die("a reply is missing");
-}
-
 static void get(struct client *c) {
-  get_bytes(c, 0, 4);
-  const size_t size = c->buf[0] | (size_t)c->buf[1] << 8 | (size_t)c->buf[2] << 16;
-  get_bytes(c, 4, size);
-  if (styx_decode(&c->r, c->buf, size, MSIZE, STYX_9P2000) < 0)
-    die("a reply is malformed");
+  if (styx_rmsg_read(&c->r, &c->buf, c->fd, MSIZE, STYX_9P2000) <= 0)
+    die("a reply is missing, or malformed");
 }
 
 static void rpc(struct client *c, styx_msg t) {
@@ -145,6 +138,7 @@ static void client_open(struct client *c, styx_server *server, const char *aname
       styx_server_adopt(server, pair[0], "bench") != STYX_OK)
     die("a connection is not taken");
   c->fd = pair[1];
+  styx_msgbuf_init(&c->buf, NULL);
   rpc(c, (styx_msg){.type = STYX_Tversion, .tag = STYX_NOTAG, .msize = MSIZE, .version = STYX_STR("9P2000")});
   rpc(c, (styx_msg){.type = STYX_Tattach, .afid = STYX_NOFID, .aname = styx_str_of(aname)});
   rpc(c, (styx_msg){.type = STYX_Topen, .mode = STYX_OREAD});
@@ -157,6 +151,11 @@ static void read_for_ever(struct client *c, uint16_t tag) {
 static void until_waiting(int n) {
   while (atomic_load(&waiting) < n)
     sched_yield();
+}
+
+static void client_close(struct client *c) {
+  close(c->fd);
+  styx_msgbuf_fini(&c->buf);
 }
 
 /* Flush tag; how long it took. */
@@ -190,7 +189,7 @@ static void alone(styx_server *server, int way) {
     until_waiting(1);
     sx_hist_add(&h, flush(&c, i));
   }
-  close(c.fd);
+  client_close(&c);
   print(abouts[way], &h);
 }
 
@@ -213,7 +212,7 @@ static void all_held(styx_server *server, int way) {
         sx_hist_add(&h, flush(&c[i], tag));
   }
   for (int i = 0; i < CONNS; i++)
-    close(c[i].fd);
+    client_close(&c[i]);
   print(abouts[way], &h);
 }
 
