@@ -40,7 +40,7 @@ void *sx_keep_pop(styx_session *s, size_t size) { return pop(&s->s_keep, class_o
 void *sx_keep_new(styx_session *s, size_t size) {
   unsigned k = class_of(size);
   void *ptr = pop(&s->s_keep, k);
-  return ptr ? ptr : sx_alloc(&s->s_alloc, k < SX_KEEP_SIZES ? sizes[k] : size);
+  return ptr ? ptr : sx_alloc(&s->s_alloc, sx_keep_size(size));
 }
 
 void *sx_keep_zeroed(styx_session *s, size_t size) {
@@ -54,7 +54,7 @@ void sx_keep_put(styx_session *s, void *ptr, size_t size) {
   if (!ptr)
     return;
   if (!keep->k_on || k == SX_KEEP_SIZES || keep->k_count[k] == most[k]) {
-    sx_free(&s->s_alloc, ptr, k < SX_KEEP_SIZES ? sizes[k] : size);
+    sx_free(&s->s_alloc, ptr, sx_keep_size(size));
     return;
   }
   struct sx_spare *spare = ptr;
