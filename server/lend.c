@@ -157,8 +157,7 @@ static void lend(struct sx_lender *d) {
   for (int i = 0; i < PASSES; i++)
     if (!run_nowait(d) || !retire_owed(d))
       break;
-  retire_owed(d);
-  send_owed(d);
+  send_owed(d); /* and retires what the passes have left */
 }
 
 void sx_lend_read(struct sx_shard *h) {

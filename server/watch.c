@@ -18,7 +18,7 @@ void sx_watch(struct sx_shard *h) {
 
 /* ---- the reader's role ---- */
 
-/* The reader is in a handler, and touches nothing that belongs to reading before it has asked for the role again. */
+/* A RUNNING reader touches nothing that belongs to reading before it has asked for the role again. False: no memory. */
 static bool take_role(struct sx_shard *h) {
   const struct sx_system *sys = h->h_server->v_sys;
   uint32_t running = SX_ROLE_RUNNING;
