@@ -12,9 +12,12 @@ echo "seed $seed"
 
 # wrong FAULT: serve with it at $sock.
 wrong() {
-  rm -f "$sock"
-  pid=$("$bin/test/wrong9" --seed "$seed" "$1" "$sock")
+  rm -f "$sock" "$scratch/ready"
+  mkfifo "$scratch/ready"
+  "$bin/test/wrong9" --seed "$seed" "$1" "$sock" >"$scratch/ready" </dev/null &
+  pid=$!
   pids+=("$pid")
+  read -r -t 30 <"$scratch/ready"
 }
 
 # bench STATUS ARGUMENT...: at $sock, with that exit status; the report is $scratch/report.
@@ -28,9 +31,9 @@ bench() {
 # found RULE-OR-KIND: it has been.
 found() { grep -qE "\"(rule|kind)\": \"$1\"" "$scratch/report" || { cat "$scratch/report"; return 1; }; }
 
-# gone: the last server has ended, and its socket is free.
+# gone: the last server is a process of this shell's, so that it is known to have ended when the next one takes its socket.
 gone() {
-  kill -KILL "$pid" 2>/dev/null || true
+  kill -KILL "$pid" 2>/dev/null || true # it may have died of its fault
   wait "$pid" 2>/dev/null || true
 }
 
