@@ -59,10 +59,17 @@ static styx_err open_session(struct sx_conn *c) {
   return styx_session_new(&c->c_session, &config, v->v_sys->clock(v->v_sys->arg));
 }
 
+/* Readiness is told once, when it begins: level-triggered, each receive costs the next poll another look at the socket. To say
+ * again what is wanted makes the poller look again. */
+static int watch_input(struct sx_conn *c, int op) {
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+  const uint32_t events = (c->c_reading ? EPOLLIN | EPOLLPRI : 0) | EPOLLRDHUP | EPOLLET;
+  return sys->watch(sys->arg, c->c_shard->h_read_poller, op, c->c_fd, events, c);
+}
+
 /* The reader sees it from here on. */
 static styx_err join(struct sx_conn *c) {
   struct sx_shard *h = c->c_shard;
-  const struct sx_system *sys = h->h_server->v_sys;
   pthread_mutex_lock(&c->c_lock);
   /* Either we see that styx_server_stop has begun, or it sees that we are counted and finds this session in h_conns. */
   bool late = atomic_load_explicit(&h->h_server->v_draining, memory_order_seq_cst);
@@ -70,7 +77,7 @@ static styx_err join(struct sx_conn *c) {
   if (!err) {
     sx_due(h, styx_session_deadline(c->c_session));
     c->c_reading = true;
-    err = -sys->watch(sys->arg, h->h_read_poller, EPOLL_CTL_ADD, c->c_fd, EPOLLIN | EPOLLRDHUP, c);
+    err = -watch_input(c, EPOLL_CTL_ADD);
   }
   if (err && c->c_session) {
     styx_session_hangup(c->c_session);
@@ -152,11 +159,10 @@ void sx_conn_leave(struct sx_conn *c, enum sx_stat reason, styx_level level, con
   sx_log_conn(c, level, "connection ended", why);
 }
 
-void sx_interest(struct sx_conn *c) {
-  const struct sx_system *sys = c->c_shard->h_server->v_sys;
-  bool want = styx_session_wants_input(c->c_session);
-  if (c->c_leaving || want == c->c_reading)
+void sx_interest(struct sx_conn *c, bool more) {
+  const bool want = styx_session_wants_input(c->c_session);
+  if (c->c_leaving || (want == c->c_reading && !(want && more)))
     return;
   c->c_reading = want;
-  sys->watch(sys->arg, c->c_shard->h_read_poller, EPOLL_CTL_MOD, c->c_fd, (want ? EPOLLIN : 0) | EPOLLRDHUP, c);
+  watch_input(c, EPOLL_CTL_MOD);
 }

@@ -18,7 +18,7 @@
 
 #include <pthread.h>
 
-enum { SX_RECV_SIZE = 256 * 1024, SX_EVENTS = 64, SX_SPANS = 64, SX_ROUND_BYTES = 256 * 1024 };
+enum { SX_EVENTS = 64, SX_SPANS = 64, SX_ROUND_BYTES = 256 * 1024 };
 
 /* Who may send for a connection, and end it. IDLE and BLOCKED: nobody. WRITING: the reply thread has it, or it is in its list,
  * or whoever has lent itself has it. DIRTY: the same, and something was published since it looked. BLOCKED differs from IDLE
@@ -190,7 +190,8 @@ void sx_conn_put(struct sx_conn *c);
 void sx_conn_leave(struct sx_conn *c, enum sx_stat reason, styx_level level, const char *why); /* c_lock held */
 void sx_log_conn(const struct sx_conn *c, styx_level level, const char *what, const char *detail);
 struct sx_shard *sx_shard_next(struct styx_server *v); /* where the next connection goes */
-void sx_interest(struct sx_conn *c);                   /* c_lock held: poll for input or not, as the session wants */
+/* c_lock held: poll for input or not, as the session wants. more: what there is was not all received. */
+void sx_interest(struct sx_conn *c, bool more);
 
 /* read.c */
 void sx_accept_stop(struct styx_server *v);

@@ -6,21 +6,26 @@
 #include <string.h>
 
 /* True if there is something to send: for errors and Rflushes that need no worker, or for the session's end. */
-static bool feed(struct sx_conn *c, size_t len, uint64_t now, struct sx_found *found, uint64_t *deadline) {
-  styx_session_feed(c->c_session, c->c_shard->h_buffer, len, now);
+static bool feed(struct sx_conn *c, size_t len, bool more, struct sx_found *found, uint64_t *deadline) {
+  struct sx_shard *h = c->c_shard;
+  styx_session_feed(c->c_session, h->h_buffer, len, h->h_now);
   *found = sx_dispatch(c);
   *deadline = styx_session_deadline(c->c_session);
-  sx_interest(c);
+  sx_interest(c, more);
   return styx_session_pending_bytes(c->c_session) || styx_session_ended(c->c_session);
 }
 
-static void receive(struct sx_conn *c) {
+enum { GONE = EPOLLRDHUP | EPOLLHUP | EPOLLERR, MARK = EPOLLPRI };
+
+static void receive(struct sx_conn *c, uint32_t events) {
   struct sx_shard *h = c->c_shard;
   const struct sx_system *sys = h->h_server->v_sys;
-  ssize_t n = sys->recv(sys->arg, c->c_fd, h->h_buffer, SX_RECV_SIZE);
+  ssize_t n = sys->recv(sys->arg, c->c_fd, h->h_buffer, sys->recv_size);
   sx_count(&h->h_server->v_stats, SX_N_RECV_CALLS, 1);
-  if (n == -EAGAIN || n == -EINTR)
+  if (n == -EAGAIN)
     return;
+  /* There may be more that no event will tell of: the buffer was filled, or behind what was received is the end or a mark. */
+  const bool more = n == (ssize_t)sys->recv_size || (n > 0 && (events & (GONE | MARK)));
   sx_count(&h->h_server->v_stats, SX_N_RECV_BYTES, n > 0 ? (uint64_t)n : 0);
   struct sx_found found = {0};
   uint64_t deadline = UINT64_MAX;
@@ -29,7 +34,7 @@ static void receive(struct sx_conn *c) {
   /* Memory of connections is used again: this may be another one than epoll meant, then there was nothing to receive. */
   if (c->c_session && !c->c_leaving) {
     if (n > 0) {
-      kick = feed(c, (size_t)n, h->h_now, &found, &deadline);
+      kick = feed(c, (size_t)n, more, &found, &deadline);
     } else {
       sx_conn_leave(c, n == 0 ? SX_N_CLOSED_PEER : SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG,
                     n == 0 ? "closed by the peer" : strerror((int)-n));
@@ -49,7 +54,7 @@ static void receive(struct sx_conn *c) {
 static bool reads(struct sx_conn *c, uint32_t events) {
   pthread_mutex_lock(&c->c_lock);
   bool yes = c->c_session && c->c_reading;
-  bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+  bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & GONE);
   if (yes)
     atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
   if (gone)
@@ -116,7 +121,7 @@ static void ready(struct sx_shard *h, const struct epoll_event *e) {
   else if (c->c_kind == SX_LISTENER)
     accept_ready(h->h_server, e->data.ptr);
   else if (reads(c, e->events)) {
-    receive(c);
+    receive(c, e->events);
     sx_conn_put(c);
   }
 }

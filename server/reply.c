@@ -53,7 +53,7 @@ bool sx_retire(struct sx_conn *c, bool token, uint64_t now) {
     styx_session_retire(s, now);
     found = sx_dispatch(c);
     found.chores = false; /* taken here */
-    sx_interest(c);
+    sx_interest(c, false);
     deadline = styx_session_deadline(s);
   }
   take_chores(c, &chores);

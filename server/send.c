@@ -108,7 +108,7 @@ static enum sx_sent sent(struct sx_conn *c, size_t len, size_t given) {
   pthread_mutex_lock(&c->c_lock);
   styx_session_sent(c->c_session, len, now);
   struct sx_found found = sx_dispatch(c);
-  sx_interest(c);
+  sx_interest(c, false);
   enum sx_sent rest = left(c);
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);

@@ -76,7 +76,7 @@ static styx_err shard_init(struct sx_shard *h, struct styx_server *v) {
   sx_list_init(&h->h_conns);
   pthread_mutex_init(&h->h_lock, NULL);
   atomic_init(&h->h_due, UINT64_MAX);
-  h->h_buffer = sx_alloc(&v->v_alloc, SX_RECV_SIZE);
+  h->h_buffer = sx_alloc(&v->v_alloc, v->v_sys->recv_size);
   h->h_alarm_kind = SX_ALARM;
   h->h_reads_kind = SX_READS;
   h->h_lender.d_shard = h;
@@ -108,7 +108,7 @@ static void shard_fini(struct sx_shard *h) {
     pthread_mutex_destroy(&c->c_lock);
     sx_free(&v->v_alloc, c, sizeof *c);
   }
-  sx_free(&v->v_alloc, h->h_buffer, SX_RECV_SIZE);
+  sx_free(&v->v_alloc, h->h_buffer, v->v_sys->recv_size);
   pthread_mutex_destroy(&h->h_lock);
 }
 

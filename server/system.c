@@ -11,17 +11,28 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A receive stops behind what came with descriptors, which are dropped and of which MSG_CTRUNC tells. */
 static ssize_t linux_recv(void *arg, int fd, void *buf, size_t len) {
   (void)arg;
-  ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
-  return n < 0 ? -errno : n;
+  struct msghdr msg;
+  size_t got = 0;
+  do {
+    struct iovec rest = {(uint8_t *)buf + got, len - got};
+    msg = (struct msghdr){.msg_iov = &rest, .msg_iovlen = 1};
+    const ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+    if (n <= 0)
+      return got ? (ssize_t)got : n < 0 ? -errno : 0;
+    got += (size_t)n;
+  } while (msg.msg_flags & MSG_CTRUNC && got < len);
+  return (ssize_t)got;
 }
 
 static ssize_t linux_send(void *arg, int fd, const struct iovec *iov, size_t n) {
   (void)arg;
-  /* sendmsg only reads what iov points to */
-  struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-  ssize_t sent = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  /* sendmsg only reads what iov points to; send spares the kernel two copies of little structures */
+  const struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
+  const ssize_t sent = n == 1 ? send(fd, iov->iov_base, iov->iov_len, flags) : sendmsg(fd, &msg, flags);
   return sent < 0 ? -errno : sent;
 }
 
@@ -109,7 +120,8 @@ static void **linux_slot(void *arg) {
   return &slot;
 }
 
-const struct sx_system sx_linux = {.recv = linux_recv,
+const struct sx_system sx_linux = {.recv_size = 256 * 1024,
+                                   .recv = linux_recv,
                                    .send = linux_send,
                                    .shut = linux_shut,
                                    .close = linux_close,

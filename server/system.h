@@ -10,7 +10,10 @@
 #include <sys/uio.h>
 
 struct sx_system {
-  /* As the calls they are named after, never blocking; the negative of an errno on failure. */
+  size_t recv_size; /* of the buffer that a reader receives into */
+
+  /* As the calls they are named after, never blocking; the negative of an errno on failure. A recv that fills less than
+   * its buffer has taken all there was; nothing interrupts it, since it does not sleep. */
   ssize_t (*recv)(void *arg, int fd, void *buf, size_t len);
   ssize_t (*send)(void *arg, int fd, const struct iovec *iov, size_t n);
   int (*shut)(void *arg, int fd);

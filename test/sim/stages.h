@@ -64,6 +64,7 @@ struct sock {
   bool hung, reset;        /* by the client */
   bool shut, closed;       /* by the server */
   unsigned users, senders; /* calls that are going on */
+  uint64_t received, late; /* bytes that were; times that something came later than it might have */
   size_t out_len, out_cap;
   uint8_t out[8192];
 };

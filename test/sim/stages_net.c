@@ -1,4 +1,4 @@
-/* stages_net.c: the machine below the server: descriptors, sockets, level-triggered and one-shot pollers, bells, sleeping and
+/* stages_net.c: the machine below the server: descriptors, sockets, level-triggered, edge-triggered and one-shot pollers, bells, sleeping and
  * waking, all of memory; short, late and refused by dice. A descriptor's number is never used again, so that a late use of
  * one is seen. */
 #include "stages.h"
@@ -15,6 +15,7 @@ struct watch {
   uint32_t events;
   void *ptr;
   bool armed;
+  uint64_t told; /* edge-triggered: what of the socket was told last */
 };
 
 struct poller {
@@ -91,6 +92,11 @@ static uint32_t sock_events(const struct sock *k) {
   return e;
 }
 
+/* Moves on with everything that comes in. */
+static uint64_t arrived(const struct sock *k) {
+  return k->received + k->late + (k->client ? k->client->tx_len : 0) + k->hung + k->reset + k->shut;
+}
+
 static bool something_ready(const void *on);
 
 static uint32_t events_of(const struct watch *watch) {
@@ -103,6 +109,8 @@ static uint32_t events_of(const struct watch *watch) {
     return f->due && f->due <= world->now ? watch->events & EPOLLIN : 0;
   if (f->kind == POLLER)
     return something_ready(&pollers[f->index]) ? watch->events & EPOLLIN : 0;
+  if (watch->events & EPOLLET && watch->told == arrived(&socks[f->index]))
+    return 0;
   return sock_events(&socks[f->index]) & (watch->events | EPOLLHUP | EPOLLERR);
 }
 
@@ -141,7 +149,7 @@ static int watch_add(struct poller *p, int fd, uint32_t events, void *ptr) {
   }
   if (!free_one)
     sim_full(world);
-  *free_one = (struct watch){.fd = fd, .events = events, .ptr = ptr, .armed = true};
+  *free_one = (struct watch){.fd = fd, .events = events, .ptr = ptr, .armed = true, .told = UINT64_MAX};
   if (f->kind == SOCK)
     socks[f->index].conn = ptr;
   return 0;
@@ -158,7 +166,8 @@ static int net_watch(void *arg, int poller, int op, int fd, uint32_t events, voi
   struct watch *watch = find(p, fd);
   if (!watch)
     return -ENOENT;
-  *watch = (struct watch){.fd = op == EPOLL_CTL_DEL ? 0 : fd, .events = events, .ptr = ptr, .armed = true};
+  *watch = (struct watch){
+      .fd = op == EPOLL_CTL_DEL ? 0 : fd, .events = events, .ptr = ptr, .armed = true, .told = UINT64_MAX};
   return 0;
 }
 
@@ -175,6 +184,8 @@ static int collect(struct poller *p, struct epoll_event *events, int n) {
     events[got++].data.ptr = watch->ptr;
     if (watch->events & EPOLLONESHOT)
       watch->armed = false;
+    if (watch->events & EPOLLET)
+      watch->told = arrived(&socks[files[watch->fd - FIRST].index]);
   }
   return got;
 }
@@ -208,15 +219,20 @@ static ssize_t net_recv(void *arg, int fd, void *buf, size_t len) {
   k->users++;
   task_yield();
   k->users--;
-  if (sim_chance(world, stage.p_err))
-    return sim_chance(world, 50) ? -EAGAIN : -EINTR;
+  if (sim_chance(world, stage.p_err)) { /* what there is comes right after it */
+    k->late++;
+    return -EAGAIN;
+  }
   if (k->reset)
     return -ECONNRESET;
   struct conn *c = k->client;
   size_t n = k->shut || !c ? 0 : c->tx_len < len ? c->tx_len : len;
   if (n == 0)
     return k->shut || k->hung ? 0 : -EAGAIN;
+  const size_t there = n;
   n = some_of(n);
+  k->late += n < there; /* the rest comes right after it */
+  k->received += n;
   memcpy(buf, c->tx, n);
   memmove(c->tx, c->tx + n, c->tx_len - n);
   c->tx_len -= n;
@@ -362,7 +378,8 @@ static uint64_t net_clock(void *arg) {
   return world->now;
 }
 
-const struct sx_system stages_system = {.recv = net_recv,
+const struct sx_system stages_system = {.recv_size = 300,
+                                        .recv = net_recv,
                                         .send = net_send,
                                         .shut = net_shut,
                                         .close = net_close,
