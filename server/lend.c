@@ -54,6 +54,7 @@ static bool owe(struct sx_lender *d, struct sx_conn *c) {
   if (i == SX_OWED)
     return false;
   d->d_fresh[i] = true;
+  d->d_latest = c;
   if (i == n) {
     atomic_store_explicit(&d->d_owed[i], c, memory_order_relaxed);
     atomic_store_explicit(&d->d_nowed, n + 1, memory_order_release); /* pairs with: look_after */
@@ -101,7 +102,7 @@ static void send_for(struct sx_lender *d, struct sx_conn *c) {
   sx_count(&c->c_shard->h_server->v_stats, SX_N_LENT_SENDS, 1);
   enum sx_sent rest = SX_MORE;
   for (int i = 0; i < ROUNDS && rest == SX_MORE; i++)
-    rest = sx_send(c);
+    rest = sx_send(c, d->d_now);
   if (rest == SX_FULL || rest == SX_OTHER || !owe_again(d, c, rest))
     sx_list(c);
 }
@@ -121,7 +122,37 @@ static void send_owed(struct sx_lender *d) {
     send_for(d, c);
   }
   atomic_store_explicit(&d->d_nowed, 0, memory_order_relaxed);
+  d->d_latest = NULL;
   d->d_since = 0;
+}
+
+static bool in_queue(struct sx_conn *c) {
+  return atomic_load_explicit(&c->c_supply[SX_NOWAIT].s_queued, memory_order_relaxed) > 0;
+}
+
+static void forget_owed(struct sx_lender *d, uint32_t i) {
+  const uint32_t last = owed(d) - 1;
+  atomic_store_explicit(&d->d_owed[i], owed_at(d, last), memory_order_relaxed);
+  d->d_fresh[i] = d->d_fresh[last];
+  atomic_store_explicit(&d->d_nowed, last, memory_order_relaxed);
+}
+
+/* Something of another connection has run: what c is owed is sent while its memory is still near, unless more of it is about
+ * to be run. */
+static void settle(struct sx_lender *d, struct sx_conn *c) {
+  uint32_t i = 0;
+  while (i < owed(d) && owed_at(d, i) != c)
+    i++;
+  if (i == owed(d))
+    return;
+  if (d->d_fresh[i]) {
+    d->d_fresh[i] = false;
+    sx_retire(c, false, d->d_now); /* runs chores: until they return the watch must find c */
+  }
+  if (d->d_fresh[i] || in_queue(c))
+    return;
+  forget_owed(d, i);
+  send_for(d, c);
 }
 
 /* ---- running ---- */
@@ -134,19 +165,25 @@ static void learn(struct styx_server *v, enum sx_lane queue, uint64_t took) {
   atomic_store_explicit(&v->v_cost[queue], mean - mean / 8 + sample / 8, memory_order_relaxed);
 }
 
-/* What is in the queue of work that does not block, as far as the budget goes. True: the queue is empty. */
+/* What is in the queue of work that does not block, as far as the budget goes: one connection after the other. True: the queue
+ * is empty. */
 static bool run_nowait(struct sx_lender *d) {
   struct styx_server *v = d->d_shard->h_server;
   const struct sx_system *sys = v->v_sys;
   const uint32_t cost = atomic_load_explicit(&v->v_cost[SX_NOWAIT], memory_order_relaxed) + 1;
   const unsigned most = BUDGET / cost < 1 ? 1 : BUDGET / cost < MOST ? BUDGET / cost : MOST;
+  uint64_t begun = d->d_now, ran = 0;
   unsigned n = 0;
-  while (n < most && sx_work_step(v, d, SX_NOWAIT))
-    n++;
+  for (struct sx_conn *c = d->d_latest; n < most && sx_work_step(v, d, SX_NOWAIT); n++, c = d->d_latest)
+    if (c && c != d->d_latest) {
+      d->d_now = sys->clock(sys->arg);
+      ran += d->d_now - begun;
+      settle(d, c);
+      begun = sys->clock(sys->arg);
+    }
   if (n > 0) {
-    const uint64_t begun = d->d_now;
     d->d_now = sys->clock(sys->arg);
-    learn(v, SX_NOWAIT, (d->d_now - begun) / n);
+    learn(v, SX_NOWAIT, (ran + d->d_now - begun) / n);
     sx_count(&v->v_stats, d->d_reads ? SX_N_READER_RUNS : SX_N_WORKER_RUNS, n);
   }
   return n < most;

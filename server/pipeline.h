@@ -86,6 +86,7 @@ struct sx_lender {
   _Atomic uint32_t d_times;                  /* atomic: moves on when something is owed, even to one that is */
   _Atomic(struct sx_conn *) d_owed[SX_OWED]; /* atomic: something of them was published */
   bool d_fresh[SX_OWED];                     /* and not yet retired */
+  struct sx_conn *d_latest;                  /* of d_owed, or no longer: the one that was published last */
   uint64_t d_since;                          /* when the first of them may have been published; 0: none is owed */
   uint64_t d_now;                            /* the time, a moment ago */
   bool d_turn;                               /* of the worker: the queue of what may block comes first */
@@ -255,7 +256,7 @@ void sx_kick(struct sx_conn *c);          /* any thread, no lock: something of c
 bool sx_token_take(struct sx_conn *c);    /* as sx_kick, but true: the token was free and is the caller's */
 void sx_list(struct sx_conn *c);          /* the token's holder gives it to the reply thread, which is woken */
 void sx_list_again(struct sx_conn *c);    /* the same, for the reply thread itself */
-enum sx_sent sx_send(struct sx_conn *c);  /* the token's holder: one round */
+enum sx_sent sx_send(struct sx_conn *c, uint64_t now); /* the token's holder: one round */
 void sx_block(struct sx_conn *c);         /* the reply thread, which has the token: the socket is full */
 bool sx_token_release(struct sx_conn *c); /* false: it was kicked meanwhile and is still ours */
 

@@ -106,8 +106,9 @@ static void settle(struct sx_conn *c) {
  * connection that is over has no session; its memory is still good. */
 static void serve(struct sx_conn *c) {
   const struct sx_system *sys = c->c_shard->h_server->v_sys;
-  if (sx_retire(c, true, sys->clock(sys->arg))) {
-    if (!c->c_full && sx_send(c) == SX_FULL)
+  const uint64_t now = sys->clock(sys->arg);
+  if (sx_retire(c, true, now)) {
+    if (!c->c_full && sx_send(c, now) == SX_FULL)
       sx_block(c);
     settle(c);
   }

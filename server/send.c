@@ -98,13 +98,9 @@ static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len,
   return n;
 }
 
-static enum sx_sent sent(struct sx_conn *c, size_t len, size_t given) {
+static enum sx_sent sent(struct sx_conn *c, size_t len, uint64_t now) {
   struct styx_server *v = c->c_shard->h_server;
-  const struct sx_system *sys = v->v_sys;
   sx_count(&v->v_stats, SX_N_SENT_BYTES, len);
-  if (len < given)
-    sx_count(&v->v_stats, SX_N_SHORT_SENDS, 1);
-  const uint64_t now = sys->clock(sys->arg);
   pthread_mutex_lock(&c->c_lock);
   styx_session_sent(c->c_session, len, now);
   struct sx_found found = sx_dispatch(c);
@@ -121,8 +117,8 @@ static void failed(struct sx_conn *c, int err) {
   pthread_mutex_unlock(&c->c_lock);
 }
 
-/* At most one round, so that connections take turns. */
-enum sx_sent sx_send(struct sx_conn *c) {
+/* At most one round, so that connections take turns. A socket that took less than it was given is full. */
+enum sx_sent sx_send(struct sx_conn *c, uint64_t now) {
   struct styx_server *v = c->c_shard->h_server;
   struct iovec iov[SX_SPANS];
   enum sx_sent rest = SX_MORE;
@@ -136,8 +132,12 @@ enum sx_sent sx_send(struct sx_conn *c) {
     if (got < 0 && got != -EINTR)
       failed(c, (int)-got);
     if (got > 0) {
-      rest = sent(c, (size_t)got, len);
+      rest = sent(c, (size_t)got, now);
       round += (size_t)got;
+      if ((size_t)got < len) {
+        sx_count(&v->v_stats, SX_N_SHORT_SENDS, 1);
+        return rest == SX_MORE ? SX_FULL : rest;
+      }
     }
   }
   return rest;

@@ -17,6 +17,16 @@ if(STYX_WERROR)
   target_compile_options(styx_flags INTERFACE -Werror)
 endif()
 
+# styx_whole(TARGET): link it as one piece of code. Objects have machine code too, for the static library and for everything that
+# is linked without this: tests take no time for it, and what profiles by function finds its functions.
+if(STYX_LTO AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+  target_compile_options(styx_flags INTERFACE -flto=auto -ffat-lto-objects)
+  add_link_options($<IF:$<BOOL:$<TARGET_PROPERTY:STYX_WHOLE>>,-flto=auto,-fno-lto>)
+endif()
+function(styx_whole target)
+  set_target_properties(${target} PROPERTIES STYX_WHOLE ON)
+endfunction()
+
 # These must reach every object and every link, so they are global.
 if(STYX_SANITIZE)
   add_compile_options(-fsanitize=${STYX_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

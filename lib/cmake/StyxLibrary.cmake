@@ -19,6 +19,7 @@ set_target_properties(styx_static PROPERTIES EXPORT_NAME styx_static)
 if(NOT STYX_SANITIZE) # sanitizers resolve their own symbols only in the program
   target_link_options(styx_shared PRIVATE LINKER:--no-undefined)
 endif()
+styx_whole(styx_shared)
 add_library(styx::styx ALIAS styx_shared)
 add_library(styx::styx_static ALIAS styx_static)
 
@@ -29,6 +30,7 @@ function(styx_program target name)
   target_compile_definitions(${target} PRIVATE STYX_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${target} PRIVATE styx_flags styx::styx_static)
   styx_open_rooms(${target}) # none
+  styx_whole(${target})
   if(STYX_JEMALLOC)
     target_link_libraries(${target} PRIVATE PkgConfig::JEMALLOC)
   endif()
