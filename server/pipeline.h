@@ -252,12 +252,12 @@ bool sx_retire(struct sx_conn *c, bool token, uint64_t now);
 /* send.c */
 /* Everything is sent; not all, the round is over; not all, the socket is full; whatever is sent, the session has ended or is to. */
 enum sx_sent { SX_ALL, SX_MORE, SX_FULL, SX_OTHER };
-void sx_kick(struct sx_conn *c);          /* any thread, no lock: something of c wants the reply thread */
-bool sx_token_take(struct sx_conn *c);    /* as sx_kick, but true: the token was free and is the caller's */
-void sx_list(struct sx_conn *c);          /* the token's holder gives it to the reply thread, which is woken */
-void sx_list_again(struct sx_conn *c);    /* the same, for the reply thread itself */
+void sx_kick(struct sx_conn *c);       /* any thread, no lock: something of c wants the reply thread */
+bool sx_token_take(struct sx_conn *c); /* as sx_kick, but true: the token was free and is the caller's */
+void sx_list(struct sx_conn *c);       /* the token's holder gives it to the reply thread, which is woken */
+void sx_list_again(struct sx_conn *c); /* the same, for the reply thread itself */
 enum sx_sent sx_send(struct sx_conn *c, uint64_t now); /* the token's holder: one round */
-void sx_block(struct sx_conn *c);         /* the reply thread, which has the token: the socket is full */
-bool sx_token_release(struct sx_conn *c); /* false: it was kicked meanwhile and is still ours */
+void sx_block(struct sx_conn *c);                      /* the reply thread, which has the token: the socket is full */
+bool sx_token_release(struct sx_conn *c);              /* false: it was kicked meanwhile and is still ours */
 
 #endif

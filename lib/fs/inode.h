@@ -1,8 +1,8 @@
 /* fs/inode.h: what the filesystems with a tree of their own have in common: nodes, who may do what to them, and the
  * operations that only need those (attach, walk, readdir, getattr, forget).
  *
- * Two kinds of lock, both short and never held while code of a program or an answer runs (styx_dir_add, which copies
- * one entry, excepted): the space's, for shape and rights; then a node's io, for what changes with its contents. Taken
+ * Two kinds of lock, both short and never held while code of a program or an answer runs (styx_dir_add and styx_req_attr,
+ * which copy, excepted): the space's, for shape and rights; then a node's io, for what changes with its contents. Taken
  * in this order.
  *
  * References: one for being in the tree, one for each child that exists (so ".." is always safe), one for each time
@@ -21,7 +21,7 @@
 struct sx_space;
 
 struct sx_inode {
-  struct sx_entry entry;   /* first member; space lock */
+  struct sx_entry entry;   /* first member; space lock; its name is written with both locks, read with either */
   struct sx_inode *parent; /* counted; NULL for the root; immutable */
   size_t refs;             /* space lock */
   uint32_t openers;        /* handles; space lock */

@@ -68,14 +68,20 @@ static styx_time time_out(int64_t ns) {
   return rest < 0 ? (styx_time){sec - 1, (uint32_t)(rest + second)} : (styx_time){sec, (uint32_t)rest};
 }
 
-/* With the space's lock; what changes with the contents is still missing. */
-static styx_attr attr_of_place(const struct sx_inode *node) {
+/* With io, which is enough for all of it. */
+static styx_attr attr_of(const struct sx_inode *node) {
+  const styx_time mtime = time_out(node->mtime);
   return (styx_attr){
       .qid = sx_inode_qid(node),
       .mode = node->mode,
+      .length = node->dir ? 0 : sx_inode_length(node),
+      .atime = time_out(atomic_load_explicit(&node->atime, memory_order_relaxed)),
+      .mtime = mtime,
+      .ctime = mtime,
       .name = sx_text_str(node->entry.name),
       .uid = sx_text_str(node->uid),
       .gid = sx_text_str(node->gid),
+      .muid = sx_text_str(node->muid),
       .n_uid = UINT32_MAX,
       .n_gid = UINT32_MAX,
       .n_muid = UINT32_MAX,
@@ -83,33 +89,15 @@ static styx_attr attr_of_place(const struct sx_inode *node) {
   };
 }
 
-/* With io. */
-static void add_contents(const struct sx_inode *node, styx_attr *attr) {
-  attr->qid.vers = atomic_load_explicit(&node->vers, memory_order_relaxed);
-  attr->length = node->dir ? 0 : sx_inode_length(node);
-  attr->atime = time_out(atomic_load_explicit(&node->atime, memory_order_relaxed));
-  attr->mtime = attr->ctime = time_out(node->mtime);
-  attr->muid = sx_text_str(node->muid);
-}
-
-/* One lock after the other: while somebody writes to the file only those wait who ask for that file. */
+/* While somebody writes to the file only those wait who ask for that file. */
 styx_answer sx_op_getattr(styx_req *req, void *which, void *handle) {
   (void)handle;
-  struct sx_space *space = styx_req_ctx(req);
   struct sx_inode *node = which;
-  sx_space_lock(space);
-  styx_attr attr = attr_of_place(node);
-  struct sx_text *name = sx_text_get(node->entry.name), *gid = sx_text_get(node->gid);
-  sx_space_unlock(space);
   pthread_rwlock_rdlock(&node->io);
-  add_contents(node, &attr);
-  struct sx_text *muid = sx_text_get(node->muid);
+  const styx_attr attr = attr_of(node);
+  styx_req_attr(req, &attr);
   pthread_rwlock_unlock(&node->io);
-  styx_answer answer = styx_reply_attr(req, &attr);
-  sx_text_put(&space->alloc, name);
-  sx_text_put(&space->alloc, gid);
-  sx_text_put(&space->alloc, muid);
-  return answer;
+  return styx_reply_attr(req, NULL);
 }
 
 /* ---- listing ---- */
@@ -122,9 +110,8 @@ static bool add_entry(styx_req *req, struct sx_inode *node) {
     entry.attr.name = sx_text_str(node->entry.name);
     return styx_dir_add(req, &entry);
   }
-  entry.attr = attr_of_place(node);
   pthread_rwlock_rdlock(&node->io);
-  add_contents(node, &entry.attr);
+  entry.attr = attr_of(node);
   bool fits = styx_dir_add(req, &entry);
   pthread_rwlock_unlock(&node->io);
   return fits;

@@ -128,7 +128,9 @@ static void release(struct styx_memfs *fs, struct change *c) {
 static void rename_node(struct styx_memfs *fs, struct sx_inode *node, struct change *c) {
   if (c->replaced)
     sx_inode_unlink(c->replaced, &fs->dead);
+  pthread_rwlock_wrlock(&node->io);
   c->name = sx_dir_rename(node->parent->dir, &node->entry, c->name);
+  pthread_rwlock_unlock(&node->io);
   sx_inode_modified(&fs->space, node->parent, c->who);
 }
 

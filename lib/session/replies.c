@@ -284,24 +284,31 @@ bool styx_req_wants_attr(const styx_req *req) {
 
 enum { RSTATHDRSZ = STYX_HDRSZ + 2 };
 
-styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
+static styx_err copy_attr(styx_req *r, const styx_attr *attr) {
   struct names names;
-  if (!claim(req))
-    return ANSWERED;
   styx_stat st;
   stat_of(&st, attr, &names);
   ptrdiff_t record = styx_stat_size(&st, STYX_9P2000);
   size_t size = RSTATHDRSZ + (size_t)record;
-  if (record < 0 || size > req->r_session->s_msize)
-    return publish_error(req, STYX_ENOFIT);
-  if (!frame(req, size))
-    return publish_error(req, ENOMEM);
-  if (size > req->r_frame_size) /* the handler had asked for room as if it were a read */
-    return publish_error(req, EIO);
-  uint8_t *p = sx_put16(put_header(req->r_frame, (uint32_t)size, STYX_Rstat, req->r_tag), (uint16_t)record);
+  if (record < 0 || size > r->r_session->s_msize)
+    return STYX_ENOFIT;
+  if (!frame(r, size))
+    return ENOMEM;
+  if (size > r->r_frame_size) /* the handler had asked for room as if it were a read */
+    return EIO;
+  uint8_t *p = sx_put16(put_header(r->r_frame, (uint32_t)size, STYX_Rstat, r->r_tag), (uint16_t)record);
   sx_put_stat(p, &st, (size_t)record, STYX_9P2000);
-  req->r_frame_len = size;
-  return publish(req, SX_A_ATTR);
+  r->r_frame_len = size;
+  return STYX_OK;
+}
+
+void styx_req_attr(styx_req *req, const styx_attr *attr) { req->r_err = copy_attr(req, attr); }
+
+styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr) {
+  if (!claim(req))
+    return ANSWERED;
+  styx_err err = attr ? copy_attr(req, attr) : req->r_err;
+  return err || !req->r_frame_len ? publish_error(req, err) : publish(req, SX_A_ATTR);
 }
 
 /* Linux asks for what is left of its buffer and takes 0 bytes for "not now". At the start of a directory that would say that

@@ -117,6 +117,11 @@ STYX_API styx_answer styx_reply_count(styx_req *req, uint32_t count);
  * by an error instead. */
 STYX_API styx_answer styx_reply_attr(styx_req *req, const styx_attr *attr);
 
+/* The same in two steps, for who reads the attributes under a lock: styx_req_attr copies and answers nothing, so it may be
+ * called with the lock held; styx_reply_attr with NULL, without it, answers (EIO if nothing was copied). Only the handler
+ * itself, or the one thread that has taken over the request, may call it. */
+STYX_API void styx_req_attr(styx_req *req, const styx_attr *attr);
+
 /* readdir: put one entry into the reply; copied. False when it does not fit: stop, and call styx_reply_dir; the entry is
  * then the first of the next read. A first entry of the directory that would not fit even alone makes the reply an error. Only the handler
  * itself, or the one thread that has taken over the request, may call it. */
