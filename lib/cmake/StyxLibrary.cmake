@@ -32,6 +32,8 @@ function(styx_program target name)
   styx_open_rooms(${target}) # none
   styx_whole(${target})
   if(STYX_JEMALLOC)
+    # Linkers that leave out what is not needed do not see that malloc is, in code that is optimised as a whole.
+    target_link_options(${target} PRIVATE LINKER:--no-as-needed)
     target_link_libraries(${target} PRIVATE PkgConfig::JEMALLOC)
   endif()
 endfunction()
