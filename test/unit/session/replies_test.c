@@ -57,6 +57,48 @@ Test(replies, room_is_the_frame_itself) {
   script_free(p);
 }
 
+static styx_req *a_stat(struct script *p) {
+  script_open(p, 1, "file");
+  p->hold = STYX_OP(getattr);
+  script_t(p, t_fid(STYX_Tstat, 3, 1));
+  return take(p);
+}
+
+Test(replies, attributes_may_be_copied_before_they_are_answered) {
+  struct script *p = script_new();
+  styx_req *r = a_stat(p);
+  char name[] = "first";
+  styx_req_attr(r, &(styx_attr){.name = {name, 5}});
+  memcpy(name, "third", 5); /* it was copied */
+  script_pump(p);
+  expect(p, ""); /* and nothing is answered yet */
+  styx_req_attr(r, &(styx_attr){.name = {"second", 6}});
+  styx_reply_attr(r, NULL);
+  script_pump(p);
+  cr_assert(strstr(script_line(p), "name 'second'"));
+  script_free(p);
+}
+
+Test(replies, no_attributes_are_an_error) {
+  struct script *p = script_new();
+  styx_reply_attr(a_stat(p), NULL);
+  script_pump(p);
+  expect(p, "Rerror tag 3 ename 'Input/output error'");
+  script_free(p);
+}
+
+Test(replies, attributes_that_do_not_fit_are_an_error_in_two_steps_too) {
+  static char long_name[8192];
+  struct script *p = script_new();
+  styx_req *r = a_stat(p);
+  memset(long_name, 'n', sizeof long_name);
+  styx_req_attr(r, &(styx_attr){.name = {long_name, sizeof long_name}});
+  styx_reply_attr(r, NULL);
+  script_pump(p);
+  cr_assert_eq(strncmp(script_line(p), "Rerror tag 3 ", 13), 0);
+  script_free(p);
+}
+
 static void release(void *arg) { ((struct script *)arg)->releases++; }
 
 Test(replies, memory_that_is_lent_is_released_once_when_it_was_sent) {
