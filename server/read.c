@@ -5,10 +5,17 @@
 #include <errno.h>
 #include <string.h>
 
+/* Where input goes: the rest of a long message to its place, what is behind it into the shard's buffer. */
+struct input {
+  struct iovec iov[2];
+  size_t room; /* of the first; 0: it is not used */
+};
+
 /* True if there is something to send: for errors and Rflushes that need no worker, or for the session's end. */
 static bool feed(struct sx_conn *c, size_t len, bool more, struct sx_found *found, uint64_t *deadline) {
   struct sx_shard *h = c->c_shard;
-  styx_session_feed(c->c_session, h->h_buffer, len, h->h_now);
+  if (len)
+    styx_session_feed(c->c_session, h->h_buffer, len, h->h_now);
   *found = sx_dispatch(c);
   *deadline = styx_session_deadline(c->c_session);
   sx_interest(c, more);
@@ -17,29 +24,31 @@ static bool feed(struct sx_conn *c, size_t len, bool more, struct sx_found *foun
 
 enum { GONE = EPOLLRDHUP | EPOLLHUP | EPOLLERR, MARK = EPOLLPRI };
 
-static void receive(struct sx_conn *c, uint32_t events) {
+static void receive(struct sx_conn *c, uint32_t events, const struct input *in) {
   struct sx_shard *h = c->c_shard;
   const struct sx_system *sys = h->h_server->v_sys;
-  ssize_t n = sys->recv(sys->arg, c->c_fd, h->h_buffer, sys->recv_size);
+  bool more;
+  const ssize_t n = sys->recv(sys->arg, c->c_fd, in->room ? in->iov : in->iov + 1, in->room ? 2 : 1, &more);
   sx_count(&h->h_server->v_stats, SX_N_RECV_CALLS, 1);
-  if (n == -EAGAIN)
+  if (n == -EAGAIN && !in->room)
     return;
-  /* There may be more that no event will tell of: the buffer was filled, or behind what was received is the end or a mark. */
-  const bool more = n == (ssize_t)sys->recv_size || (n > 0 && (events & (GONE | MARK)));
-  sx_count(&h->h_server->v_stats, SX_N_RECV_BYTES, n > 0 ? (uint64_t)n : 0);
+  const size_t got = n > 0 ? (size_t)n : 0, placed = got < in->room ? got : in->room;
+  sx_count(&h->h_server->v_stats, SX_N_RECV_BYTES, got);
+  /* There may be more that no event will tell of: all the room was filled, or behind what was received is the end or a mark. */
+  more |= got == in->room + in->iov[1].iov_len || (got && (events & (GONE | MARK)));
   struct sx_found found = {0};
   uint64_t deadline = UINT64_MAX;
-  bool kick = false;
+  bool kick = in->room > 0; /* a session that is over waits for the room to be given back */
   pthread_mutex_lock(&c->c_lock);
+  if (in->room)
+    styx_session_received(c->c_session, placed, h->h_now);
   /* Memory of connections is used again: this may be another one than epoll meant, then there was nothing to receive. */
-  if (c->c_session && !c->c_leaving) {
-    if (n > 0) {
-      kick = feed(c, (size_t)n, more, &found, &deadline);
-    } else {
-      sx_conn_leave(c, n == 0 ? SX_N_CLOSED_PEER : SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG,
-                    n == 0 ? "closed by the peer" : strerror((int)-n));
-      kick = true;
-    }
+  if (c->c_session && !c->c_leaving && (got || n == -EAGAIN)) {
+    kick = feed(c, got - placed, more, &found, &deadline);
+  } else if (c->c_session && !c->c_leaving) {
+    sx_conn_leave(c, n == 0 ? SX_N_CLOSED_PEER : SX_N_CLOSED_SOCKET, STYX_LOG_DEBUG,
+                  n == 0 ? "closed by the peer" : strerror((int)-n));
+    kick = true;
   }
   pthread_mutex_unlock(&c->c_lock);
   sx_found_act(c, found);
@@ -48,15 +57,23 @@ static void receive(struct sx_conn *c, uint32_t events) {
     sx_published(c);
 }
 
-/* Is c to be received from? If so it is counted: meanwhile its descriptor may not be closed, and the number given to another.
- * While the session wants no input only the peer's going is looked for; in one step, since c may be another connection than
- * the event is about, which reads. */
-static bool reads(struct sx_conn *c, uint32_t events) {
+/* Is c to be received from, and where to? If so it is counted: meanwhile its descriptor may not be closed, and the number given to
+ * another. While the session wants no input only the peer's going is looked for; in one step, since c may be another
+ * connection than the event is about, which reads. */
+static bool reads(struct sx_conn *c, uint32_t events, struct input *in) {
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+  in->room = 0;
+  in->iov[1] = (struct iovec){c->c_shard->h_buffer, sys->recv_size};
   pthread_mutex_lock(&c->c_lock);
   bool yes = c->c_session && c->c_reading;
   bool gone = c->c_session && !c->c_reading && !c->c_leaving && (events & GONE);
-  if (yes)
+  if (yes) {
     atomic_fetch_add_explicit(&c->c_refs, 1, memory_order_relaxed);
+    if ((in->iov[0].iov_base = styx_session_room(c->c_session, sys->room_least, &in->room)))
+      in->iov[0].iov_len = in->room;
+    else
+      in->room = 0;
+  }
   if (gone)
     sx_conn_leave(c, SX_N_CLOSED_PEER, STYX_LOG_DEBUG, "closed by the peer");
   pthread_mutex_unlock(&c->c_lock);
@@ -116,12 +133,13 @@ uint64_t sx_accept_timeout(struct sx_shard *h) {
 
 static void ready(struct sx_shard *h, const struct epoll_event *e) {
   struct sx_conn *c = e->data.ptr;
+  struct input in;
   if (!c)
     h->h_server->v_sys->quiet(h->h_server->v_sys->arg, h->h_read_bell);
   else if (c->c_kind == SX_LISTENER)
     accept_ready(h->h_server, e->data.ptr);
-  else if (reads(c, e->events)) {
-    receive(c, e->events);
+  else if (reads(c, e->events, &in)) {
+    receive(c, e->events, &in);
     sx_conn_put(c);
   }
 }

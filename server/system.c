@@ -12,19 +12,13 @@
 #include <unistd.h>
 
 /* A receive stops behind what came with descriptors, which are dropped and of which MSG_CTRUNC tells. */
-static ssize_t linux_recv(void *arg, int fd, void *buf, size_t len) {
+static ssize_t linux_recv(void *arg, int fd, const struct iovec *iov, size_t n, bool *more) {
   (void)arg;
-  struct msghdr msg;
-  size_t got = 0;
-  do {
-    struct iovec rest = {(uint8_t *)buf + got, len - got};
-    msg = (struct msghdr){.msg_iov = &rest, .msg_iovlen = 1};
-    const ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
-    if (n <= 0)
-      return got ? (ssize_t)got : n < 0 ? -errno : 0;
-    got += (size_t)n;
-  } while (msg.msg_flags & MSG_CTRUNC && got < len);
-  return (ssize_t)got;
+  /* recvmsg only reads iov */
+  struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
+  const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT);
+  *more = got > 0 && msg.msg_flags & MSG_CTRUNC;
+  return got < 0 ? -errno : got;
 }
 
 static ssize_t linux_send(void *arg, int fd, const struct iovec *iov, size_t n) {
@@ -121,6 +115,7 @@ static void **linux_slot(void *arg) {
 }
 
 const struct sx_system sx_linux = {.recv_size = 256 * 1024,
+                                   .room_least = 32 * 1024,
                                    .recv = linux_recv,
                                    .send = linux_send,
                                    .shut = linux_shut,

@@ -10,11 +10,13 @@
 #include <sys/uio.h>
 
 struct sx_system {
-  size_t recv_size; /* of the buffer that a reader receives into */
+  size_t recv_size;  /* of the buffer that a reader receives into */
+  size_t room_least; /* from so much on the rest of a message is received to where it is needed */
 
-  /* As the calls they are named after, never blocking; the negative of an errno on failure. A recv that fills less than
-   * its buffer has taken all there was; nothing interrupts it, since it does not sleep. */
-  ssize_t (*recv)(void *arg, int fd, void *buf, size_t len);
+  /* As the calls they are named after, never blocking; the negative of an errno on failure. A recv that fills less than it
+   * was given has taken all there was, unless it says that there may be more; nothing interrupts it, since it does
+   * not sleep. */
+  ssize_t (*recv)(void *arg, int fd, const struct iovec *iov, size_t n, bool *more);
   ssize_t (*send)(void *arg, int fd, const struct iovec *iov, size_t n);
   int (*shut)(void *arg, int fd);
   void (*close)(void *arg, int fd);

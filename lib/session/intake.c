@@ -1,4 +1,4 @@
-/* intake.c: bytes to messages, messages to requests: version, tags, limits, and each request's place on its fids. */
+/* intake.c: whole messages to requests: version, tags, limits, and each request's place on its fids. */
 #include "session/state.h"
 #include "wire/bytes.h"
 
@@ -215,17 +215,16 @@ static void take_message(styx_session *s, const uint8_t *p, size_t len, styx_req
 
 /* ---- bytes ---- */
 
-static bool may_parse(const styx_session *s) { return !s->s_resetting && !s->s_paused && !s->s_hungup && !s->s_ended; }
+bool styx_session_wants_input(const styx_session *s) {
+  return !s->s_resetting && !s->s_paused && !s->s_hungup && !s->s_ended;
+}
 
-bool styx_session_wants_input(const styx_session *s) { return may_parse(s); }
+uint32_t sx_frame_limit(const styx_session *s) { return s->s_msize ? s->s_msize : (uint32_t)s->s_limits.prelude; }
 
-static uint32_t frame_limit(const styx_session *s) { return s->s_msize ? s->s_msize : (uint32_t)s->s_limits.prelude; }
-
-/* Take whole messages from p; how many bytes they were. *own as for request_new, if p is one whole message. */
-static size_t consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
+size_t sx_consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own) {
   size_t used = 0;
-  while (used < len && may_parse(s)) {
-    ptrdiff_t n = sx_frame(p + used, len - used, frame_limit(s));
+  while (used < len && styx_session_wants_input(s)) {
+    ptrdiff_t n = sx_frame(p + used, len - used, sx_frame_limit(s));
     if (n < 0) {
       s->s_info.hits.msize += n == -(ptrdiff_t)STYX_ETOOLONG && s->s_msize;
       s->s_info.hits.prelude += n == -(ptrdiff_t)STYX_ETOOLONG && !s->s_msize;
@@ -239,113 +238,4 @@ static size_t consume(styx_session *s, const uint8_t *p, size_t len, styx_req **
       sx_continue(s); /* mostly there is nothing to wait for: the next message is parsed at once */
   }
   return used;
-}
-
-/* ---- the stash: what cannot be parsed yet ----
- *
- * It is memory for a request. When it holds one whole message it becomes that request, so that a long message is copied once. */
-
-enum { AHEAD = 8 };
-
-/* How much room there shall be, when need bytes have come of which the first four say message (0: they are not there yet). It
- * grows with what has come, never by what a size field says alone; but no larger than the message, if that is all there is. */
-static size_t room_for(const styx_session *s, size_t need, size_t message) {
-  if (message < need || message > frame_limit(s))
-    return need * 2;
-  return need * AHEAD < message ? need * AHEAD : message;
-}
-
-static void stash_free(styx_session *s) {
-  sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
-  s->s_in = NULL;
-  s->s_in_len = s->s_in_cap = 0;
-}
-
-static bool grow(styx_session *s, size_t cap) {
-  styx_req *bigger = sx_keep_new(s, sizeof *bigger + cap);
-  size_t len = s->s_in_len;
-  if (!bigger)
-    return false;
-  if (len)
-    memcpy(bigger->r_bytes, s->s_in->r_bytes, len);
-  stash_free(s);
-  s->s_in = bigger;
-  s->s_in_len = len;
-  s->s_in_cap = cap;
-  return true;
-}
-
-static bool stash(styx_session *s, const uint8_t *p, size_t len) {
-  size_t need = s->s_in_len + len;
-  const uint8_t *begin = s->s_in_len ? s->s_in->r_bytes : p;
-  bool known = (s->s_in_len ? s->s_in_len : len) >= 4;
-  if (len == 0)
-    return true;
-  if (need > s->s_in_cap && !grow(s, room_for(s, need, known ? sx_load32(begin) : 0))) {
-    sx_end(s, "no memory for an incomplete message");
-    return false;
-  }
-  if (s->s_in_len == 0)
-    s->s_partial_since = s->s_now;
-  memcpy(s->s_in->r_bytes + s->s_in_len, p, len);
-  s->s_in_len = need;
-  return true;
-}
-
-/* Parse what is in the stash. While it is parsed it belongs to this call, so that parsing may come back here. */
-void sx_parse_on(styx_session *s) {
-  if (!s->s_in_len || !may_parse(s))
-    return;
-  styx_req *in = s->s_in, *own = NULL;
-  size_t len = s->s_in_len, cap = s->s_in_cap;
-  s->s_in = NULL;
-  s->s_in_len = s->s_in_cap = 0;
-  if (len == cap && len >= STYX_HDRSZ && sx_load32(in->r_bytes) == len)
-    own = in;
-  bool offered = own != NULL;
-  size_t used = consume(s, in->r_bytes, len, &own);
-  if (offered && !own)
-    return; /* it is a request now */
-  if (used < len && !s->s_ended && !s->s_hungup) {
-    if (used) /* else every portion of a long message would cost its whole length */
-      memmove(in->r_bytes, in->r_bytes + used, len - used);
-    s->s_in = in;
-    s->s_in_len = len - used;
-    s->s_in_cap = cap;
-    if (used)
-      s->s_partial_since = s->s_now;
-  } else {
-    sx_keep_put(s, in, sizeof *in + cap);
-  }
-}
-
-/* How many of the len bytes at p belong to the message that the stash has begun. */
-static size_t missing(const styx_session *s, size_t len) {
-  size_t have = s->s_in_len, want = have >= 4 ? sx_load32(s->s_in->r_bytes) : 4;
-  if (want <= have)
-    return len;
-  return want - have < len ? want - have : len;
-}
-
-void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t now) {
-  const uint8_t *p = buf;
-  s->s_now = now;
-  while (len > 0 && !s->s_hungup && !s->s_ended) {
-    size_t take;
-    if (s->s_in_len == 0 && may_parse(s)) {
-      take = consume(s, p, len, &(styx_req *){NULL});
-      if (take < len && !s->s_ended && stash(s, p + take, len - take))
-        take = len;
-    } else {
-      take = may_parse(s) ? missing(s, len) : len;
-      if (!stash(s, p, take))
-        break;
-      sx_parse_on(s);
-    }
-    p += take;
-    len -= take;
-  }
-  if (s->s_ended)
-    stash_free(s);
-  sx_continue(s);
 }

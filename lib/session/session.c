@@ -142,8 +142,8 @@ void styx_session_hangup(styx_session *s) {
 }
 
 bool styx_session_done(const styx_session *s) {
-  return s->s_hungup && s->s_nreq == 0 && s->s_nbindings == 0 && s->s_nnodes == 0 && s->s_nreleases == 0 &&
-         sx_list_empty(&s->s_work) && sx_list_empty(&s->s_cancels) &&
+  return s->s_hungup && !s->s_lent && s->s_nreq == 0 && s->s_nbindings == 0 && s->s_nnodes == 0 &&
+         s->s_nreleases == 0 && sx_list_empty(&s->s_work) && sx_list_empty(&s->s_cancels) &&
          !atomic_load_explicit(&s->s_posts, memory_order_relaxed);
 }
 

@@ -255,6 +255,7 @@ struct styx_session {
 
   styx_req *s_in; /* in its r_bytes: an incomplete message, or what came while parsing was stopped */
   size_t s_in_len, s_in_cap;
+  bool s_lent; /* what is behind s_in_len belongs to whoever receives into it (styx_session_room) */
 
   uint32_t s_msize; /* 0: no version yet */
   bool s_resetting; /* a Tversion waits for the old session to end */
@@ -285,7 +286,14 @@ void sx_post(styx_session *s, struct sx_post *post, enum sx_post_kind kind); /* 
 void sx_continue(styx_session *s); /* whatever has become possible: start, parse on, finish a reset */
 
 /* intake.c */
+/* Take whole messages from p; how many bytes they were. *own, if it is not NULL: memory of a request with just this message in
+ * it, which may be taken: then it is NULL afterwards. */
+size_t sx_consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own);
+uint32_t sx_frame_limit(const styx_session *s); /* no message may be longer */
+
+/* stash.c */
 void sx_parse_on(styx_session *s);
+
 void sx_version_reply(styx_session *s); /* to the Tversion that waits: its session begins */
 
 /* start.c: checks a request whose places are granted, then queues or answers it */

@@ -143,7 +143,14 @@ void sim_feed(struct conn *c, size_t len) {
   memmove(c->tx, c->tx + len, c->tx_len - len);
   c->tx_len -= len;
   sim_note(w, "c%d feed %zu bytes", c->index, len);
-  styx_session_feed(c->s, copy, len, sim_now_of(c));
+  size_t room = 0, placed = 0;
+  uint8_t *at = sim_chance(w, 30) ? styx_session_room(c->s, 1, &room) : NULL;
+  if (at) {
+    placed = room < len ? room : len;
+    memcpy(at, copy, placed);
+    styx_session_received(c->s, placed, sim_now_of(c));
+  }
+  styx_session_feed(c->s, copy + placed, len - placed, sim_now_of(c));
   memset(copy, 0xee, len);
   free(copy);
   (void)sim_check_ended(c);

@@ -212,31 +212,54 @@ static int net_poll(void *arg, int poller, struct epoll_event *events, int n, ui
 
 static size_t some_of(size_t n) { return sim_chance(world, stage.p_short) ? 1 + sim_roll(world, (uint32_t)n) : n; }
 
-static ssize_t net_recv(void *arg, int fd, void *buf, size_t len) {
+static size_t room_of(const struct iovec *iov, size_t n) {
+  size_t room = 0;
+  for (size_t i = 0; i < n; i++)
+    room += iov[i].iov_len;
+  return room;
+}
+
+static void scatter(const struct iovec *iov, const uint8_t *from, size_t len) {
+  for (size_t part; len > 0; iov++, from += part, len -= part) {
+    part = iov->iov_len < len ? iov->iov_len : len;
+    memcpy(iov->iov_base, from, part);
+  }
+}
+
+static ssize_t net_recv(void *arg, int fd, const struct iovec *iov, size_t niov, bool *more) {
   (void)arg;
   task_no_locks("receives");
   struct sock *k = sock_of(fd, "receiving");
   k->users++;
   task_yield();
-  k->users--;
+  *more = false;
   if (sim_chance(world, stage.p_err)) { /* what there is comes right after it */
+    k->users--;
     k->late++;
     return -EAGAIN;
   }
-  if (k->reset)
+  if (k->reset) {
+    k->users--;
     return -ECONNRESET;
+  }
   struct conn *c = k->client;
-  size_t n = k->shut || !c ? 0 : c->tx_len < len ? c->tx_len : len;
-  if (n == 0)
+  const size_t room = room_of(iov, niov), there = k->shut || !c ? 0 : c->tx_len < room ? c->tx_len : room;
+  if (there == 0) {
+    k->users--;
     return k->shut || k->hung ? 0 : -EAGAIN;
-  const size_t there = n;
-  n = some_of(n);
-  k->late += n < there; /* the rest comes right after it */
+  }
+  const size_t n = some_of(there);
+  if (n < there && sim_chance(world, 50))
+    *more = true; /* the rest is there already */
+  else
+    k->late += n < there; /* the rest comes right after it */
   k->received += n;
-  memcpy(buf, c->tx, n);
+  scatter(iov, c->tx, n);
   memmove(c->tx, c->tx + n, c->tx_len - n);
   c->tx_len -= n;
   sim_note(world, "c%d received %zu bytes", c->index, n);
+  task_yield(); /* somebody else may be quicker to the lock */
+  k->users--;
   return (ssize_t)n;
 }
 
@@ -379,6 +402,7 @@ static uint64_t net_clock(void *arg) {
 }
 
 const struct sx_system stages_system = {.recv_size = 300,
+                                        .room_least = 20,
                                         .recv = net_recv,
                                         .send = net_send,
                                         .shut = net_shut,

@@ -97,6 +97,13 @@ STYX_API void styx_session_free(styx_session *s);
  * ended (styx_session_ended) bytes are ignored. */
 STYX_API void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t now);
 
+/* Where the rest of a long message that has begun may be received, so that it is not copied: *len bytes, of which there are at
+ * least `least`; else NULL, and bytes are fed as ever. The memory is lent until styx_session_received says how many bytes
+ * came into it, 0 too, which must be called whatever happens; until then nothing may be fed, every other call may be
+ * made, and the session is not done. So the bytes may be received without the lock that is held around the calls. */
+STYX_API void *styx_session_room(styx_session *s, size_t least, size_t *len);
+STYX_API void styx_session_received(styx_session *s, size_t len, uint64_t now);
+
 /* False while the embedder should not read from the peer: during a Tversion in mid-session, over the outbox limit, after
  * the end. Flush never waits here but for those. */
 STYX_API bool styx_session_wants_input(const styx_session *s);
