@@ -55,6 +55,7 @@ static styx_err open_session(struct sx_conn *c) {
                                       .limits = &v->v_limits,
                                       .allocator = &v->v_alloc,
                                       .hooks = &v->v_hooks,
+                                      .budget = v->v_budget,
                                       .hook_arg = c};
   return styx_session_new(&c->c_session, &config, v->v_sys->clock(v->v_sys->arg));
 }

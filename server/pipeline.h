@@ -156,6 +156,7 @@ struct styx_server {
   styx_server_config v_config;   /* immutable */
   styx_limits v_limits;          /* immutable */
   styx_allocator v_alloc;        /* immutable */
+  styx_budget *v_budget;         /* immutable; what all sessions share */
   const struct sx_system *v_sys; /* immutable */
   styx_hooks v_hooks;            /* immutable */
   struct sx_queue v_queue[SX_QUEUES];

@@ -166,7 +166,8 @@ styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, c
                             .error = hook_error,
                             .tap = config->tap ? hook_tap : NULL};
   defaults(v);
-  styx_err err = init(v);
+  styx_err err = styx_budget_new(&v->v_budget, v->v_limits.memory, &v->v_alloc);
+  err = err ? err : init(v);
   if (err)
     styx_server_free(v);
   else
@@ -195,6 +196,7 @@ void styx_server_free(styx_server *v) {
   sx_spares_fini(&v->v_spares, &alloc);
   sx_serial_fini(&v->v_serial);
   sx_stats_fini(&v->v_stats, &alloc);
+  styx_budget_free(v->v_budget);
   pthread_mutex_destroy(&v->v_lock);
   pthread_cond_destroy(&v->v_gone);
   sx_free(&alloc, v->v_shards, v->v_config.readers * sizeof *v->v_shards);

@@ -106,7 +106,7 @@ static void sum_shard(struct sx_shard *h, styx_session_info *sum) {
 }
 
 struct gauges {
-  uint64_t connections, queue_length, queue_capacity, workers, workers_asleep, spares, spares_busy;
+  uint64_t connections, queue_length, queue_capacity, workers, workers_asleep, spares, spares_busy, charged_bytes;
 };
 
 static struct gauges read_gauges(struct styx_server *v) {
@@ -115,6 +115,7 @@ static struct gauges read_gauges(struct styx_server *v) {
     g.queue_capacity += v->v_queue[i].q_mask + 1;
     g.queue_length += sx_queue_length(&v->v_queue[i]);
   }
+  g.charged_bytes = styx_budget_used(v->v_budget);
   g.connections = atomic_load_explicit(&v->v_nconns, memory_order_relaxed);
   g.workers_asleep = atomic_load_explicit(&v->v_park.k_sleepers, memory_order_relaxed);
   pthread_mutex_lock(&v->v_spares.p_lock);

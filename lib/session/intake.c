@@ -93,8 +93,14 @@ static bool over_limit(styx_session *s, unsigned type, size_t len) {
     s->s_info.hits.requests++;
     return true;
   }
-  if ((type == STYX_Twrite || len > LARGE) && s->s_held + len > s->s_limits.held) {
+  if (type != STYX_Twrite && len <= LARGE)
+    return false;
+  if (s->s_held + len > s->s_limits.held) {
     s->s_info.hits.held++;
+    return true;
+  }
+  if (!sx_budget_allows(s, len)) {
+    s->s_info.hits.memory++;
     return true;
   }
   return false;

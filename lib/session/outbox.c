@@ -120,9 +120,15 @@ static bool fuller_than(const styx_session *s, uint64_t limit) {
   return s->s_out.o_bytes > limit || s->s_out.o_memory / WASTE > limit;
 }
 
+/* Where the outbox is full; earlier when sessions hold more together than they may. */
+static uint64_t most(const styx_session *s) {
+  const uint64_t outbox = s->s_limits.outbox;
+  return (outbox > STYX_BUDGET_FREE && sx_budget_spent(s) ? STYX_BUDGET_FREE : outbox) + s->s_msize;
+}
+
 /* The peer does not read: stop reading from it until half has gone (design.md 7, the single pause). */
 static void pause_if_full(styx_session *s) {
-  if (s->s_paused || !fuller_than(s, s->s_limits.outbox + s->s_msize))
+  if (s->s_paused || !fuller_than(s, most(s)))
     return;
   s->s_info.hits.outbox++;
   s->s_paused = true;
@@ -280,11 +286,12 @@ void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
     drop_first(s);
     o->o_offset = over;
   }
-  bool resumes = s->s_paused && !fuller_than(s, (s->s_limits.outbox + s->s_msize) / 2);
+  bool resumes = s->s_paused && !fuller_than(s, most(s) / 2);
   if (resumes) {
     s->s_paused = false;
     s->s_partial_since = now; /* nothing was read meanwhile: that is not the peer's delay */
   }
   if (resumes || !sx_list_empty(&s->s_hungry))
     sx_continue(s);
+  sx_budget_settle(s);
 }

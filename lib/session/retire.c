@@ -289,5 +289,7 @@ bool styx_session_retire(styx_session *s, uint64_t now) {
     }
     sx_continue(s);
   }
+  if (any)
+    sx_budget_settle(s);
   return any;
 }

@@ -30,6 +30,7 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   s->s_limits = config->limits ? *config->limits : styx_limits_default();
   s->s_exports = config->exports;
   s->s_nexports = config->nexports;
+  s->s_budget = config->budget;
   s->s_send_interrupted = config->send_interrupted;
   s->s_now = s->s_born = s->s_progress = now;
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;
@@ -51,6 +52,8 @@ void styx_session_free(styx_session *s) {
   sx_table_fini(&s->s_fids);
   sx_tags_fini(&s->s_tags);
   sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
+  s->s_in_cap = 0;
+  sx_budget_settle(s);
   sx_keep_off(s);
   sx_free(&alloc, s, sizeof *s);
 }
@@ -138,6 +141,7 @@ void styx_session_hangup(styx_session *s) {
   sx_abort_all(s);
   sx_out_clear(s);
   start_ready(s);
+  sx_budget_settle(s);
   sx_keep_off(s);
 }
 

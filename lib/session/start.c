@@ -97,10 +97,14 @@ static styx_err start_create(styx_req *r) {
  * Replies that the peer has not taken yet count too, and while it does not read at all no read starts: else a peer that
  * only asks could make us hold all that it asked for. */
 
+static bool over_held(const styx_session *s, size_t more) {
+  return s->s_held + s->s_out.o_bytes + more > s->s_limits.held;
+}
+
 static bool reserve(styx_req *r) {
   styx_session *s = r->r_session;
   size_t need = r->r_msg.count;
-  if (s->s_paused || (s->s_reserved > 0 && s->s_held + s->s_out.o_bytes + need > s->s_limits.held))
+  if (s->s_paused || (s->s_reserved > 0 && (over_held(s, need) || !sx_budget_allows(s, need))))
     return false;
   s->s_held += need;
   s->s_reserved++;
@@ -138,8 +142,10 @@ static styx_err start_read(styx_req *r) {
   if (err)
     return err;
   /* Nobody overtakes those who wait: directory reads of one fid depend on their order. */
-  if (!r->r_has_reserved && (!sx_list_empty(&s->s_hungry) || !reserve(r))) {
-    s->s_info.hits.held += !s->s_paused;
+  const bool others_wait = !sx_list_empty(&s->s_hungry);
+  if (!r->r_has_reserved && (others_wait || !reserve(r))) {
+    if (!others_wait && !s->s_paused)
+      ++*(over_held(s, r->r_msg.count) ? &s->s_info.hits.held : &s->s_info.hits.memory);
     sx_list_push(&s->s_hungry, &r->r_wait);
     return STYX_OK;
   }

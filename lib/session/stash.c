@@ -110,6 +110,7 @@ void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t no
   if (s->s_ended)
     stash_free(s);
   sx_continue(s);
+  sx_budget_settle(s);
 }
 
 /* ---- receiving into the stash ---- */
@@ -135,4 +136,5 @@ void styx_session_received(styx_session *s, size_t len, uint64_t now) {
   if (s->s_ended)
     stash_free(s);
   sx_continue(s);
+  sx_budget_settle(s);
 }

@@ -269,6 +269,8 @@ struct styx_session {
   size_t s_nreq, s_nbindings, s_nnodes, s_nreleases; /* objects that exist */
   size_t s_ending;                                   /* closes and forgets that are to be run, or running */
   size_t s_held;                                     /* bytes: requests and reserved replies */
+  styx_budget *s_budget;                             /* immutable; or NULL */
+  uint64_t s_charged;                                /* bytes that we count there */
   size_t s_reserved;                                 /* requests that have reserved */
 
   uint64_t s_now; /* the clock as last told */
@@ -290,6 +292,24 @@ void sx_continue(styx_session *s); /* whatever has become possible: start, parse
  * it, which may be taken: then it is NULL afterwards. */
 size_t sx_consume(styx_session *s, const uint8_t *p, size_t len, styx_req **own);
 uint32_t sx_frame_limit(const styx_session *s); /* no message may be longer */
+
+/* budget.c: what a session holds, beyond what each may, counts against what all of them may. */
+bool sx_budget_more(styx_session *s, size_t more);
+bool sx_budget_spent(const styx_session *s); /* we have more than what each may, and all together more than they may */
+void sx_budget_count(styx_session *s);
+
+static inline uint64_t sx_holds(const styx_session *s) { return s->s_held + s->s_out.o_memory + s->s_in_cap; }
+
+/* True: so many bytes more may be held. They are counted at the latest when the batch is over. */
+static inline bool sx_budget_allows(styx_session *s, size_t more) {
+  return !s->s_budget || sx_holds(s) + more <= STYX_BUDGET_FREE + s->s_charged || sx_budget_more(s, more);
+}
+
+/* The batch is over: count what is held by now. */
+static inline void sx_budget_settle(styx_session *s) {
+  if (s->s_budget && (s->s_charged || sx_holds(s) > STYX_BUDGET_FREE))
+    sx_budget_count(s);
+}
 
 /* stash.c */
 void sx_parse_on(styx_session *s);

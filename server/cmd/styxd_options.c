@@ -339,6 +339,8 @@ static void print_limit(const struct limit *l) {
   snprintf(flag, sizeof flag, "--%s %s", l->flag, time ? "SECONDS" : size ? "SIZE" : "N");
   if (time)
     snprintf(value, sizeof value, "%llu", n / 1000000000);
+  else if (size && n % (1u << 30) == 0)
+    snprintf(value, sizeof value, "%lluG", n >> 30);
   else if (size && n % (1u << 20) == 0)
     snprintf(value, sizeof value, "%lluM", n >> 20);
   else if (size && n % (1u << 10) == 0)

@@ -44,6 +44,9 @@ static void limit(const char *flag, uint64_t value, const char *unit) {
   if (strcmp(unit, "ns") == 0) {
     value /= 1000000000;
     scale = " s";
+  } else if (value && value % (1u << 30) == 0) {
+    value >>= 30;
+    scale = "G";
   } else if (value % 1048576 == 0) {
     value /= 1048576;
     scale = "M";

@@ -167,6 +167,7 @@ static void open_session(struct script *p) {
   styx_allocator alloc = {counted_alloc, counted_free, p};
   styx_session_config config = {.size = sizeof config, .exports = &p->export, .nexports = 1, .limits = &p->limits};
   config.allocator = &alloc;
+  config.budget = p->budget;
   config.hooks = &p->hooks;
   config.hook_arg = p;
   cr_assert_eq(styx_session_new(&p->s, &config, p->now), STYX_OK);

@@ -14,6 +14,7 @@ struct script {
   styx_session *s;
   styx_export export;
   styx_limits limits;
+  styx_budget *budget;
   styx_hooks hooks;
   uint64_t now;
   uint32_t hold;               /* STYX_OP bits */

@@ -72,6 +72,17 @@ typedef struct styx_hooks {
   void (*tap)(void *arg, bool out, const styx_span *spans, size_t n);
 } styx_hooks;
 
+/* ---- memory that sessions share ---- */
+
+/* How much several sessions may hold together, in requests, room reserved for replies and outboxes, beyond STYX_BUDGET_FREE bytes of
+ * each. Past it they do what they do past their own styx_limits.held: a Twrite is refused, a Tread waits until its session
+ * has no other that runs. From any thread; free it after its sessions. ENOMEM. */
+typedef struct styx_budget styx_budget;
+enum { STYX_BUDGET_FREE = 64 * 1024 };
+STYX_API styx_err styx_budget_new(styx_budget **out, uint64_t bytes, const styx_allocator *allocator);
+STYX_API void styx_budget_free(styx_budget *budget);
+STYX_API uint64_t styx_budget_used(const styx_budget *budget); /* in steps of 64 KiB for each session */
+
 typedef struct styx_session_config {
   size_t size;                /* sizeof(styx_session_config) */
   const styx_export *exports; /* at least one; outlives the session */
@@ -79,6 +90,7 @@ typedef struct styx_session_config {
   const styx_limits *limits;       /* NULL: the defaults; copied */
   const styx_allocator *allocator; /* NULL: malloc; copied */
   const styx_hooks *hooks;         /* NULL: none; copied */
+  styx_budget *budget; /* NULL: none; shared with others, outlives the session. styx_limits.memory is not looked at */
   void *hook_arg;
   bool
       send_interrupted; /* answer a flushed request "interrupted" before its Rflush instead of silence (F7 allows both) */
