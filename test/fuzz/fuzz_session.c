@@ -83,7 +83,15 @@ static void feed(struct peer *p, const uint8_t *bytes, size_t len) {
   uint8_t *copy = malloc(len + 1); /* so that a look past the end is seen */
   check(copy);
   memcpy(copy, bytes, len);
-  styx_session_feed(p->s, copy, len, 1);
+  size_t room = 0, placed = 0;
+  uint8_t *at = len % 2 ? styx_session_room(p->s, 1, &room) : NULL;
+  if (at) {
+    placed = room < len ? room : len;
+    memset(at, 0xee, room);
+    memcpy(at, copy, placed);
+    styx_session_received(p->s, placed, 1);
+  }
+  styx_session_feed(p->s, copy + placed, len - placed, 1);
   free(copy);
 }
 
