@@ -193,6 +193,7 @@ _Noreturn void sim_full(struct sim *w); /* a table of the simulation's own is fu
 /* the program itself: sim.c or stages.c */
 void sim_nest(struct sim *w);                     /* other things happen meanwhile */
 void sim_hold(struct sim *w, bool must);          /* code of the filesystem blocks, perhaps */
+bool sim_watched(void);                           /* if this thread hangs, others do what it would do next */
 _Noreturn void sim_leave(struct sim *w, int how); /* back to sim_run: longjmp(w->out, how) */
 
 /* sim_conn.c */

@@ -225,6 +225,12 @@ static styx_answer op_remove(styx_req *r, void *node) {
   return sim_serve(call_new(styx_req_ctx(r), r, STYX_OP_remove, node, UINT32_MAX));
 }
 
+/* What has promised not to block does, if it lies, but not where nobody would help. */
+static void hold_last(struct sim *w, uint32_t op) {
+  if (!(w->ops.nowait & op) || (sim_watched() && sim_chance(w, w->p_lie)))
+    sim_hold(w, true);
+}
+
 static styx_err op_close(void *ctx, void *node, void *handle) {
   struct sim *w = ctx;
   struct node *n = node;
@@ -248,8 +254,7 @@ static styx_err op_close(void *ctx, void *node, void *handle) {
   n->closed = true;
   sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
-  if (!(w->ops.nowait & STYX_OP(close)))
-    sim_hold(w, true);
+  hold_last(w, STYX_OP(close));
   sim_return(w, n->conn, n, NULL);
   return err;
 }
@@ -267,8 +272,7 @@ static void op_forget(void *ctx, void *node) {
   n->alive = false;
   sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
-  if (!(w->ops.nowait & STYX_OP(forget)))
-    sim_hold(w, true);
+  hold_last(w, STYX_OP(forget));
   sim_return(w, n->conn, n, NULL);
 }
 

@@ -97,6 +97,8 @@ void sim_hold(struct sim *w, bool must) {
   task_sleep(&held_place, UINT64_MAX, false);
 }
 
+bool sim_watched(void) { return task_me->slot; } /* it lends itself; the reply thread does not */
+
 bool stage_must_held(void) {
   for (int i = 1; i < task_count(); i++)
     if (task_of(i)->state == T_WAITS && task_of(i)->on == &held_place && task_of(i)->must)
