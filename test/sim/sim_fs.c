@@ -225,10 +225,11 @@ static styx_answer op_remove(styx_req *r, void *node) {
   return sim_serve(call_new(styx_req_ctx(r), r, STYX_OP_remove, node, UINT32_MAX));
 }
 
-/* What has promised not to block does, if it lies, but not where nobody would help. */
 static void hold_last(struct sim *w, uint32_t op) {
-  if (!(w->ops.nowait & op) || (sim_watched() && sim_chance(w, w->p_lie)))
+  if (!(w->ops.nowait & op))
     sim_hold(w, true);
+  else if (sim_chance(w, w->p_lie))
+    sim_hang(w);
 }
 
 static styx_err op_close(void *ctx, void *node, void *handle) {
