@@ -191,8 +191,9 @@ _Noreturn void sim_fail(struct sim *w, const char *fmt, ...) STYX_PRINTF(2, 3);
 _Noreturn void sim_full(struct sim *w); /* a table of the simulation's own is full: the schedule ends here */
 
 /* the program itself: sim.c or stages.c */
-void sim_nest(struct sim *w);                     /* other things happen meanwhile */
-void sim_hold(struct sim *w, bool must);          /* code of the filesystem blocks, perhaps */
+void sim_nest(struct sim *w);            /* other things happen meanwhile */
+void sim_hold(struct sim *w, bool must); /* code of the filesystem blocks, perhaps */
+void sim_hang(struct sim *w);            /* so does what runs here, if others then do what this thread would do next */
 _Noreturn void sim_leave(struct sim *w, int how); /* back to sim_run: longjmp(w->out, how) */
 
 /* sim_conn.c */

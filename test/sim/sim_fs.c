@@ -225,6 +225,13 @@ static styx_answer op_remove(styx_req *r, void *node) {
   return sim_serve(call_new(styx_req_ctx(r), r, STYX_OP_remove, node, UINT32_MAX));
 }
 
+static void hold_last(struct sim *w, uint32_t op) {
+  if (!(w->ops.nowait & op))
+    sim_hold(w, true);
+  else if (sim_chance(w, w->p_lie))
+    sim_hang(w);
+}
+
 static styx_err op_close(void *ctx, void *node, void *handle) {
   struct sim *w = ctx;
   struct node *n = node;
@@ -248,8 +255,7 @@ static styx_err op_close(void *ctx, void *node, void *handle) {
   n->closed = true;
   sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
-  if (!(w->ops.nowait & STYX_OP(close)))
-    sim_hold(w, true);
+  hold_last(w, STYX_OP(close));
   sim_return(w, n->conn, n, NULL);
   return err;
 }
@@ -267,8 +273,7 @@ static void op_forget(void *ctx, void *node) {
   n->alive = false;
   sim_enter(w, n->conn, n, NULL);
   sim_nest(w);
-  if (!(w->ops.nowait & STYX_OP(forget)))
-    sim_hold(w, true);
+  hold_last(w, STYX_OP(forget));
   sim_return(w, n->conn, n, NULL);
 }
 

@@ -96,14 +96,22 @@ static bool help(struct sim *w) {
   return w->npending && stage_helpers_rest() && stage_give(ANSWER, NULL);
 }
 
-/* Until nothing can run any more, and nobody has set an alarm. */
+/* Until nothing can run any more, and nobody has set an alarm. Between two alarms somebody may move: then no handler is stuck for
+ * long, and together they are. */
 static void rest(struct sim *w) {
   enum { MANY = 100 };
+  const bool crawls = sim_chance(w, 50);
   tasks_run(w, false);
-  for (int i = 0; net_alarm(); i++) {
-    if (i == MANY)
+  rest_reading(w, true);
+  for (int still = 0; net_alarm(); still++) {
+    if (still == MANY)
       sim_fail(w, "the watch goes on although nothing moves");
     tasks_run(w, false);
+    rest_reading(w, false);
+    if (crawls && stage_release(1)) {
+      still = 0;
+      tasks_run(w, false);
+    }
   }
   rest_check(w);
 }

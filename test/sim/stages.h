@@ -121,6 +121,7 @@ void stage_gone(struct conn *c);  /* the server has closed its descriptor */
 
 /* ---- stages_rest.c ---- */
 void rest_check(struct sim *w);
+void rest_reading(struct sim *w, bool first); /* whenever nobody can run: is every reader that runs relieved in time? */
 styx_session *rest_session(const struct conn *c); /* NULL: the server has none for it */
 
 #endif

@@ -88,13 +88,21 @@ void sim_nest(struct sim *w) {
     task_yield();
 }
 
-void sim_hold(struct sim *w, bool must) {
-  if (!sim_chance(w, stage.p_hold))
-    return;
+static void hold(struct sim *w, bool must) {
   sim_note(w, "     %s blocks", task_me->name);
   task_no_locks("calls a handler");
   task_me->must = must;
   task_sleep(&held_place, UINT64_MAX, false);
+}
+
+void sim_hold(struct sim *w, bool must) {
+  if (sim_chance(w, stage.p_hold))
+    hold(w, must);
+}
+
+void sim_hang(struct sim *w) {
+  if (task_me->slot) /* it lends itself; the reply thread, which does not, would keep everything */
+    hold(w, true);
 }
 
 bool stage_must_held(void) {
@@ -185,6 +193,14 @@ static void stop(struct sim *w) {
   }
 }
 
+/* What the server has found out about its machine and its filesystem so far; the cost it forgets again by and by. */
+static void throw_experience(struct sim *w, struct styx_server *v) {
+  static const uint32_t costs[] = {0, 0, 60000, 1000000000};
+  v->v_cpus = 1 + sim_roll(w, 6);
+  for (int i = 0; i < SX_QUEUES; i++)
+    atomic_store(&v->v_cost[i], costs[sim_roll(w, 4)]);
+}
+
 void *stage_boss(void *arg) {
   struct sim *w = arg;
   styx_err err = sx_server_new_on(&stage.server, &stage.config, &stages_system);
@@ -192,7 +208,7 @@ void *stage_boss(void *arg) {
     stage.server = NULL;
     if (!stage.short_of_memory)
       sim_fail(w, "styx_server_new: %s", styx_err_text(err));
-  } else if ((stage.server->v_cpus = 1 + sim_roll(w, 6), err = styx_server_start(stage.server)) != STYX_OK) {
+  } else if ((throw_experience(w, stage.server), err = styx_server_start(stage.server)) != STYX_OK) {
     if (!stage.short_of_memory)
       sim_fail(w, "styx_server_start: %s", styx_err_text(err));
     styx_server *v = stage.server;

@@ -116,6 +116,26 @@ static const char *lenders_rest(const struct styx_server *v) {
   return NULL;
 }
 
+/* A reader that runs, in whatever it is, is relieved with the second alarm at the latest. */
+void rest_reading(struct sim *w, bool first) {
+  enum { READERS = 2, LONG = 2000000 };
+  static struct {
+    uint64_t since;
+    uint32_t lends;
+  } seen[READERS];
+  for (unsigned i = 0; stage.server && i < stage.server->v_config.readers; i++) {
+    const struct sx_shard *h = &stage.server->v_shards[i];
+    const uint32_t lends = atomic_load(&h->h_lender.d_lends);
+    const bool runs = atomic_load(&h->h_role) == SX_ROLE_RUNNING && !atomic_load(&stage.server->v_stop);
+    if (first || !runs || lends != seen[i].lends) {
+      seen[i].since = w->now;
+      seen[i].lends = lends;
+    } else if (w->now - seen[i].since >= LONG) {
+      sim_fail(w, "nobody reads although the reader has run for %u us", (unsigned)((w->now - seen[i].since) / 1000));
+    }
+  }
+}
+
 /* All of what the client has sent is read and it has read all replies: then the flush law says what may still wait. */
 static void client_rests(struct sim *w, struct conn *c) {
   const struct sock *k = stage.socks[c->index];
