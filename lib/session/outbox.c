@@ -274,12 +274,12 @@ size_t styx_session_pending(const styx_session *s, styx_span *spans, size_t n) {
 
 void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
   struct sx_outbox *o = &s->s_out;
-  s->s_now = now;
+  sx_time(s, now);
   if (len > o->o_bytes)
     len = o->o_bytes;
   o->o_bytes -= len;
   if (len)
-    s->s_progress = now;
+    s->s_progress = s->s_now;
   o->o_offset += len;
   while (o->o_first && o->o_offset >= o->o_first->g_len) {
     size_t over = o->o_offset - o->o_first->g_len;
@@ -289,7 +289,7 @@ void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
   bool resumes = s->s_paused && !fuller_than(s, most(s) / 2);
   if (resumes) {
     s->s_paused = false;
-    s->s_partial_since = now; /* nothing was read meanwhile: that is not the peer's delay */
+    s->s_partial_since = s->s_now; /* nothing was read meanwhile: that is not the peer's delay */
   }
   if (resumes || !sx_list_empty(&s->s_hungry))
     sx_continue(s);

@@ -279,8 +279,7 @@ static struct sx_post *take_posts(styx_session *s) {
 bool styx_session_retire(styx_session *s, uint64_t now) {
   bool any = false;
   struct sx_post *p;
-  if (now > s->s_now) /* who retires may have looked at the clock before who feeds */
-    s->s_now = now;
+  sx_time(s, now);
   while ((p = take_posts(s))) {
     any = true;
     for (struct sx_post *next; p; p = next) {

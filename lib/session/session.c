@@ -194,7 +194,7 @@ uint64_t styx_session_deadline(const styx_session *s) {
 
 bool styx_session_tick(styx_session *s, uint64_t now) {
   struct timer t[4];
-  s->s_now = now;
+  sx_time(s, now);
   if (s->s_hungup || s->s_ended)
     return false;
   if (s->s_keep.k_on && now >= s->s_keep.k_until)

@@ -91,7 +91,7 @@ static size_t missing(const styx_session *s, size_t len) {
 
 void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t now) {
   const uint8_t *p = buf;
-  s->s_now = now;
+  sx_time(s, now);
   while (len > 0 && !s->s_hungup && !s->s_ended) {
     size_t take;
     if (s->s_in_len == 0 && styx_session_wants_input(s)) {
@@ -128,7 +128,7 @@ void *styx_session_room(styx_session *s, size_t least, size_t *len) {
 
 void styx_session_received(styx_session *s, size_t len, uint64_t now) {
   s->s_lent = false;
-  s->s_now = now;
+  sx_time(s, now);
   if (s->s_hungup)
     return;
   s->s_in_len += len;

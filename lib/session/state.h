@@ -279,6 +279,12 @@ struct styx_session {
   _Atomic uint64_t s_duplicates; /* atomic */
 };
 
+/* Who calls now may have looked at the clock before who called last. */
+static inline void sx_time(styx_session *s, uint64_t now) {
+  if (now > s->s_now)
+    s->s_now = now;
+}
+
 /* session.c */
 void sx_log(styx_session *s, styx_level level, const char *what, const char *detail);
 void sx_end(styx_session *s, const char *why);     /* the session ends by itself */

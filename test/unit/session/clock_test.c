@@ -30,16 +30,19 @@ static struct script *at_ten(void) {
 
 static void find_age(void *arg, const styx_request_info *r) { *(uint64_t *)arg = r->age; }
 
+static void age_is(struct script *p, uint64_t want) {
+  uint64_t age = UINT64_MAX;
+  cr_assert_eq(styx_session_each_request(p->s, find_age, &age), 1);
+  cr_assert_eq(age, want);
+}
+
 Test(clock, a_request_is_not_older_than_its_session) {
   struct script *p = at_ten();
-  uint64_t age = UINT64_MAX;
   script_send(p, t_attach(2, 1));
   styx_session_retire(p->s, 9 * second);
-  cr_assert_eq(styx_session_each_request(p->s, find_age, &age), 1);
-  cr_assert_eq(age, 0);
+  age_is(p, 0);
   styx_session_retire(p->s, 12 * second);
-  styx_session_each_request(p->s, find_age, &age);
-  cr_assert_eq(age, 2 * second, "and forward it goes");
+  age_is(p, 2 * second); /* and forward it goes */
   run_all(p);
   script_free(p);
 }
@@ -82,5 +85,23 @@ Test(clock, a_peer_that_does_not_read_has_all_of_its_time) {
   cr_assert_null(styx_session_ended(p->s));
   styx_session_tick(p->s, 10 * second + p->limits.stalled);
   cr_assert_str_eq(styx_session_ended(p->s), "peer does not read its replies");
+  script_free(p);
+}
+
+Test(clock, an_age_does_not_go_below_nothing_whoever_is_late) {
+  struct script *p = script_bare();
+  p->now = 10 * second;
+  p->hold = STYX_OP(getattr);
+  script_t(p, t_version(8192, "9P2000"));
+  script_t(p, t_attach(1, 0));
+  script_t(p, t_fid(STYX_Tstat, 2, 0));
+  styx_session_sent(p->s, 1, 9 * second);
+  age_is(p, 0);
+  styx_session_tick(p->s, 9 * second);
+  age_is(p, 0);
+  styx_session_feed(p->s, "", 0, 9 * second);
+  age_is(p, 0);
+  styx_session_received(p->s, 0, 9 * second);
+  age_is(p, 0);
   script_free(p);
 }
