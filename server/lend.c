@@ -45,12 +45,17 @@ static struct sx_conn *owed_at(const struct sx_lender *d, uint32_t i) {
   return atomic_load_explicit(&d->d_owed[i], memory_order_relaxed);
 }
 
+/* Where c stands; as many as are owed: nowhere. */
+static uint32_t find_owed(const struct sx_lender *d, const struct sx_conn *c) {
+  uint32_t i = 0;
+  while (i < owed(d) && owed_at(d, i) != c)
+    i++;
+  return i;
+}
+
 /* False: there is no room. */
 static bool owe(struct sx_lender *d, struct sx_conn *c) {
-  const uint32_t n = owed(d);
-  uint32_t i = 0;
-  while (i < n && owed_at(d, i) != c)
-    i++;
+  const uint32_t n = owed(d), i = find_owed(d, c);
   if (i == SX_OWED)
     return false;
   d->d_fresh[i] = true;
@@ -71,15 +76,19 @@ void sx_published(struct sx_conn *c) {
     sx_kick(c);
 }
 
-/* True if there was something to retire. */
+/* True if there was something to retire. That runs chores: until they return the watch must find the connection in its place. */
+static bool retire_at(struct sx_lender *d, uint32_t i) {
+  if (!d->d_fresh[i])
+    return false;
+  d->d_fresh[i] = false;
+  sx_retire(owed_at(d, i), false, d->d_now);
+  return true;
+}
+
 static bool retire_owed(struct sx_lender *d) {
   bool any = false;
   for (uint32_t i = 0; i < owed(d); i++)
-    if (d->d_fresh[i]) {
-      d->d_fresh[i] = false;
-      any = true;
-      sx_retire(owed_at(d, i), false, d->d_now);
-    }
+    any |= retire_at(d, i);
   return any;
 }
 
@@ -111,10 +120,7 @@ static void send_for(struct sx_lender *d, struct sx_conn *c) {
 static void send_owed(struct sx_lender *d) {
   for (uint32_t i = 0; i < owed(d); i++) {
     struct sx_conn *c = owed_at(d, i);
-    if (d->d_fresh[i]) {
-      d->d_fresh[i] = false;
-      sx_retire(c, false, d->d_now); /* runs chores: until they return the watch must find c */
-    }
+    retire_at(d, i);
     const bool again = d->d_fresh[i];
     atomic_store_explicit(&d->d_owed[i], NULL, memory_order_relaxed); /* published again, it is owed again */
     if (again && !owe(d, c))
@@ -140,15 +146,10 @@ static void forget_owed(struct sx_lender *d, uint32_t i) {
 /* Something of another connection has run: what c is owed is sent while its memory is still near, unless more of it is about
  * to be run. */
 static void settle(struct sx_lender *d, struct sx_conn *c) {
-  uint32_t i = 0;
-  while (i < owed(d) && owed_at(d, i) != c)
-    i++;
+  const uint32_t i = find_owed(d, c);
   if (i == owed(d))
     return;
-  if (d->d_fresh[i]) {
-    d->d_fresh[i] = false;
-    sx_retire(c, false, d->d_now); /* runs chores: until they return the watch must find c */
-  }
+  retire_at(d, i);
   if (d->d_fresh[i] || in_queue(c))
     return;
   forget_owed(d, i);
