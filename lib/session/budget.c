@@ -34,10 +34,11 @@ uint64_t styx_budget_used(const styx_budget *budget) {
   return atomic_load_explicit(&budget->y_used, memory_order_relaxed);
 }
 
-/* Relaxed throughout: the number stands for itself, and guards nothing. */
-static void give(styx_session *s, uint64_t bytes) {
-  atomic_fetch_sub_explicit(&s->s_budget->y_used, bytes, memory_order_relaxed);
-  s->s_charged -= bytes;
+/* More or less than before; what all have by then. Relaxed: the number stands for itself, and guards nothing. */
+static uint64_t charge_to(styx_session *s, uint64_t charge) {
+  const uint64_t by = charge - s->s_charged; /* modulo 2^64 it may be less */
+  s->s_charged = charge;
+  return atomic_fetch_add_explicit(&s->s_budget->y_used, by, memory_order_relaxed) + by;
 }
 
 /* What a session that holds so much is to be charged. */
@@ -46,11 +47,10 @@ static uint64_t charge_for(uint64_t bytes) {
 }
 
 bool sx_budget_more(styx_session *s, size_t more) {
-  const uint64_t charge = charge_for(sx_holds(s) + more), bytes = charge - s->s_charged;
-  s->s_charged = charge;
-  if (atomic_fetch_add_explicit(&s->s_budget->y_used, bytes, memory_order_relaxed) + bytes <= s->s_budget->y_bytes)
+  const uint64_t before = s->s_charged;
+  if (charge_to(s, charge_for(sx_holds(s) + more)) <= s->s_budget->y_bytes)
     return true;
-  give(s, bytes);
+  charge_to(s, before);
   return false;
 }
 
@@ -58,13 +58,9 @@ bool sx_budget_spent(const styx_session *s) {
   return s->s_charged > 0 && styx_budget_used(s->s_budget) > s->s_budget->y_bytes;
 }
 
+/* What came in small pieces that nobody asked for, stat replies and the end of a Twrite, is counted whatever others hold. */
 void sx_budget_count(styx_session *s) {
   const uint64_t charge = charge_for(sx_holds(s));
-  if (charge < s->s_charged) {
-    give(s, s->s_charged - charge);
-  } else if (charge >
-             s->s_charged) { /* it came in small pieces that nobody asked for: stat replies, the end of a Twrite */
-    atomic_fetch_add_explicit(&s->s_budget->y_used, charge - s->s_charged, memory_order_relaxed);
-    s->s_charged = charge;
-  }
+  if (charge != s->s_charged)
+    charge_to(s, charge);
 }
