@@ -51,8 +51,7 @@ void styx_session_free(styx_session *s) {
   styx_allocator alloc = s->s_alloc;
   sx_table_fini(&s->s_fids);
   sx_tags_fini(&s->s_tags);
-  sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
-  s->s_in_cap = 0;
+  sx_stash_free(s);
   sx_budget_settle(s);
   sx_keep_off(s);
   sx_free(&alloc, s, sizeof *s);

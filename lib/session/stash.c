@@ -17,7 +17,7 @@ static size_t room_for(const styx_session *s, size_t need, size_t message) {
   return need * AHEAD < message ? need * AHEAD : message;
 }
 
-static void stash_free(styx_session *s) {
+void sx_stash_free(styx_session *s) {
   sx_keep_put(s, s->s_in, sizeof *s->s_in + s->s_in_cap);
   s->s_in = NULL;
   s->s_in_len = s->s_in_cap = 0;
@@ -30,7 +30,7 @@ static bool grow(styx_session *s, size_t cap) {
     return false;
   if (len)
     memcpy(bigger->r_bytes, s->s_in->r_bytes, len);
-  stash_free(s);
+  sx_stash_free(s);
   s->s_in = bigger;
   s->s_in_len = len;
   s->s_in_cap = cap;
@@ -108,7 +108,7 @@ void styx_session_feed(styx_session *s, const void *buf, size_t len, uint64_t no
     len -= take;
   }
   if (s->s_ended)
-    stash_free(s);
+    sx_stash_free(s);
   sx_continue(s);
   sx_budget_settle(s);
 }
@@ -121,9 +121,12 @@ void *styx_session_room(styx_session *s, size_t least, size_t *len) {
     return NULL;
   if (s->s_in_cap == have && !grow(s, room_for(s, have + 1, message)))
     return NULL;
-  *len = (s->s_in_cap < message ? s->s_in_cap : message) - have;
-  s->s_lent = *len >= least;
-  return s->s_lent ? s->s_in->r_bytes + have : NULL;
+  const size_t room = (s->s_in_cap < message ? s->s_in_cap : message) - have;
+  if (room < least)
+    return NULL;
+  *len = room;
+  s->s_lent = true;
+  return s->s_in->r_bytes + have;
 }
 
 void styx_session_received(styx_session *s, size_t len, uint64_t now) {
@@ -134,7 +137,7 @@ void styx_session_received(styx_session *s, size_t len, uint64_t now) {
   s->s_in_len += len;
   sx_parse_on(s);
   if (s->s_ended)
-    stash_free(s);
+    sx_stash_free(s);
   sx_continue(s);
   sx_budget_settle(s);
 }

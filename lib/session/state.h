@@ -319,6 +319,7 @@ static inline void sx_budget_settle(styx_session *s) {
 
 /* stash.c */
 void sx_parse_on(styx_session *s);
+void sx_stash_free(styx_session *s);
 
 void sx_version_reply(styx_session *s); /* to the Tversion that waits: its session begins */
 

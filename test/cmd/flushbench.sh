@@ -33,8 +33,7 @@ found() { grep -qE "\"(rule|kind)\": \"$1\"" "$scratch/report" || { cat "$scratc
 
 # gone: the last server is a process of this shell's, so that it is known to have ended when the next one takes its socket.
 gone() {
-  kill -KILL "$pid" 2>/dev/null || true # it may have died of its fault
-  wait "$pid" 2>/dev/null || true
+  stop KILL 2>/dev/null || true # it may have died of its fault
 }
 
 # finds FAULT RULE [ARGUMENT...]: the server with this fault breaks this rule, and is told so.
