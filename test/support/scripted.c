@@ -224,6 +224,12 @@ void script_pump(struct script *p) {
   } while (any);
 }
 
+styx_req *script_take(struct script *p, int i) {
+  styx_req *r = p->held[i];
+  p->held[i] = NULL;
+  return r;
+}
+
 const char *script_line(struct script *p) { return p->taken < p->nlines ? p->lines[p->taken++] : ""; }
 
 void script_t(struct script *p, styx_msg m) {

@@ -44,6 +44,8 @@ void script_free(struct script *p);
 void script_send(struct script *p, styx_msg m);
 /* Run all work and retire until nothing moves; collect what was sent. */
 void script_pump(struct script *p);
+/* What is held at i, for the test to answer. */
+styx_req *script_take(struct script *p, int i);
 /* The next line that the session sent, or "" when there is none. */
 const char *script_line(struct script *p);
 

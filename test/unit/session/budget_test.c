@@ -46,8 +46,7 @@ static void answer_all(struct script *p, size_t len) {
   static char data[BIG];
   for (int i = 0; i < p->nheld; i++)
     if (p->held[i]) {
-      styx_req *r = p->held[i];
-      p->held[i] = NULL;
+      styx_req *r = script_take(p, i);
       if (styx_req_type(r) == STYX_Tread)
         styx_reply_data(r, data, len);
       else

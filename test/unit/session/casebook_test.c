@@ -15,12 +15,6 @@ static void expect_start(struct script *p, const char *want) {
   cr_assert_eq(strncmp(line, want, strlen(want)), 0, "'%s' instead of '%s…'", line, want);
 }
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 static void drain(struct script *p, size_t most) {
   size_t all = styx_session_pending_bytes(p->s);
   styx_session_sent(p->s, all < most ? all : most, p->now);
@@ -39,7 +33,7 @@ Test(casebook, a_second_tflush_stays_behind_the_first_whenever_it_comes) {
     script_t(p, t_flush(4, 3));
     if (moment == RUNNING)
       script_send(p, t_flush(5, 3));
-    styx_reply_data(take(p, 0), "late", 4);
+    styx_reply_data(script_take(p, 0), "late", 4);
     if (moment == ANSWERED)
       script_send(p, t_flush(5, 3));
     expect(p, "");
@@ -72,12 +66,12 @@ Test(casebook, a_tflush_means_the_user_of_the_tag_and_not_an_earlier_one_that_st
   script_t(p, t_flush(4, 3));
   expect(p, "");
   cr_assert(styx_req_cancelled(p->held[1]), "the open is told");
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, ""); /* and nothing is said before it has ended */
   script_t(p, t_flush(5, 3));
   expect(p, "");
-  styx_reply_interrupted(take(p, 1));
+  styx_reply_interrupted(script_take(p, 1));
   script_pump(p);
   expect(p, "Rflush tag 4");
   expect(p, "Rflush tag 5");
@@ -95,7 +89,7 @@ Test(casebook, a_cancellation_that_comes_late_hits_nobody_else) {
   script_send(p, t_flush(4, 3));
   styx_work *cancel = styx_session_next(p->s);
   cr_assert_eq(styx_work_about(cancel).op, -1);
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "Rread tag 3 count 4 data 'late'");
   expect(p, "Rflush tag 4");
@@ -104,7 +98,7 @@ Test(casebook, a_cancellation_that_comes_late_hits_nobody_else) {
   script_pump(p);
   cr_assert_eq(p->ncancelled, 0, "neither the one that was answered");
   cr_assert_not(styx_req_cancelled(p->held[1]), "nor the next");
-  styx_reply_data(take(p, 1), "next", 4);
+  styx_reply_data(script_take(p, 1), "next", 4);
   script_pump(p);
   expect(p, "Rread tag 3 count 4 data 'next'");
   script_free(p);
@@ -136,7 +130,7 @@ Test(casebook, a_request_with_a_bad_fid_may_be_flushed_at_any_time) {
       script_send(p, t_flush(4, 3));
       script_pump(p);
       if (parked) {
-        styx_reply_error(take(p, 0), ENOENT);
+        styx_reply_error(script_take(p, 0), ENOENT);
         script_pump(p);
         while (strcmp(p->lines[p->taken], "Rflush tag 4") != 0) /* its place in the order depends on what was parked */
           cr_assert_lt(++p->taken, p->nlines);
@@ -184,7 +178,7 @@ Test(casebook, a_hangup_behind_a_full_outbox_ends_though_answers_are_to_come) {
     script_t(p, t_read(tag, 1, 0, sizeof data));
   script_t(p, t_flush(30, 19));
   for (int i = 0; i < 5; i++)
-    styx_reply_data(take(p, i), data, sizeof data);
+    styx_reply_data(script_take(p, i), data, sizeof data);
   script_pump(p);
   cr_assert_not(styx_session_wants_input(p->s), "it is full");
   styx_session_hangup(p->s);
@@ -192,7 +186,7 @@ Test(casebook, a_hangup_behind_a_full_outbox_ends_though_answers_are_to_come) {
   cr_assert_eq(p->ncancelled, 5, "all that run are told");
   for (int i = 5; i < 10; i++) {
     cr_assert_not(styx_session_done(p->s));
-    styx_reply_data(take(p, i), data, sizeof data);
+    styx_reply_data(script_take(p, i), data, sizeof data);
     script_pump(p);
   }
   cr_assert(styx_session_done(p->s));
@@ -216,7 +210,7 @@ Test(casebook, tversion_may_come_again_and_again) {
       expect(p, "Rversion tag 7 msize 4096 version 'unknown'");
       expect(p, "Rversion tag 7 msize 4096 version 'unknown'");
     }
-    styx_reply_interrupted(take(p, nth));
+    styx_reply_interrupted(script_take(p, nth));
     script_pump(p);
     if (i == 3) {
       expect_start(p, "Rerror tag 7");

@@ -5,12 +5,6 @@
 
 static const uint64_t second = 1000000000;
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 static void run_all(struct script *p) {
   styx_work *w;
   while ((w = styx_session_next(p->s)))
@@ -54,7 +48,7 @@ Test(clock, the_time_of_a_request_counts_from_the_latest_moment_known) {
   script_send(p, t_version(8192, "9P2000"));
   script_send(p, t_attach(3, 0));
   cr_assert_eq(styx_session_inspect(p->s).requests, 1, "the second attach is kept");
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   styx_session_retire(p->s, 9 * second);
   run_all(p);
   while (p->nheld < 2 && styx_session_retire(p->s, 9 * second))
@@ -77,7 +71,7 @@ Test(clock, a_peer_that_does_not_read_has_all_of_its_time) {
   run_all(p);
   cr_assert_eq(p->nheld, STATS);
   for (int i = 0; i < STATS; i++)
-    styx_reply_attr(take(p, i), &(styx_attr){.qid = {0, 0, 1}, .mode = 0644, .name = STYX_STR("x")});
+    styx_reply_attr(script_take(p, i), &(styx_attr){.qid = {0, 0, 1}, .mode = 0644, .name = STYX_STR("x")});
   cr_assert(styx_session_wants_input(p->s));
   styx_session_retire(p->s, 9 * second);
   cr_assert_not(styx_session_wants_input(p->s), "from here on it has to read");

@@ -26,12 +26,6 @@ static struct script *holding(struct script *p, uint32_t hold) {
   return p;
 }
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 static void tick(struct script *p, uint64_t now) {
   p->now = now;
   styx_session_tick(p->s, now);
@@ -45,7 +39,7 @@ Test(detach, a_running_read_is_told_and_its_rflush_does_not_wait) {
   expect(p, "Rflush tag 4");
   cr_assert(styx_req_cancelled(p->held[0]));
   cr_assert_eq(styx_session_inspect(p->s).detached, 1);
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "");
   script_free(p);
@@ -57,10 +51,10 @@ Test(detach, its_tag_is_free_and_its_late_answer_is_not_the_next_ones) {
   script_t(p, t_flush(4, 3));
   expect(p, "Rflush tag 4");
   script_t(p, t_read(3, 1, 0, 100));
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "");
-  styx_reply_data(take(p, 1), "next", 4);
+  styx_reply_data(script_take(p, 1), "next", 4);
   script_pump(p);
   expect(p, "Rread tag 3 count 4 data 'next'");
   script_free(p);
@@ -75,7 +69,7 @@ Test(detach, its_handle_outlives_the_clunk_of_its_fid) {
   script_t(p, t_fid(STYX_Tclunk, 5, 1));
   expect(p, "Rclunk tag 5");
   cr_assert_eq(p->closes, closes, "the handler still uses it");
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   cr_assert_eq(p->closes, closes + 1);
   expect(p, "");
@@ -92,7 +86,7 @@ Test(detach, what_its_late_answer_lends_is_given_back_once) {
   struct script *p = holding(script_bare(), READ);
   script_t(p, t_read(3, 1, 0, 100));
   script_t(p, t_flush(4, 3));
-  styx_reply_ref(take(p, 0), "mine", 4, release, NULL);
+  styx_reply_ref(script_take(p, 0), "mine", 4, release, NULL);
   script_pump(p);
   expect(p, "Rflush tag 4");
   expect(p, "");
@@ -111,12 +105,12 @@ Test(detach, a_walk_leaves_its_newfid_free_and_its_late_node_is_forgotten_once) 
   script_t(p, t_walk(3, 0, 7, "other"));
   int forgets = p->forgets;
   p->nodes++;
-  styx_reply_node(take(p, 0), p, (styx_qid){0, 0, 77});
+  styx_reply_node(script_take(p, 0), p, (styx_qid){0, 0, 77});
   script_pump(p);
   expect(p, "");
   cr_assert_eq(p->forgets, forgets + 1);
   p->nodes++;
-  styx_reply_node(take(p, 1), p, (styx_qid){0, 0, 78});
+  styx_reply_node(script_take(p, 1), p, (styx_qid){0, 0, 78});
   script_pump(p);
   expect(p, "Rwalk tag 3 nwqid 1 (0x4e 0 -)");
   script_free(p);
@@ -132,7 +126,7 @@ Test(detach, a_walk_of_two_elements_ends_with_the_one_that_runs) {
   expect(p, "Rflush tag 4");
   int calls = p->calls;
   p->nodes++;
-  styx_reply_node(take(p, 0), p, (styx_qid){STYX_QTDIR, 0, 77});
+  styx_reply_node(script_take(p, 0), p, (styx_qid){STYX_QTDIR, 0, 77});
   script_pump(p);
   cr_assert_eq(p->calls, calls, "nobody walks on");
   script_free(p);
@@ -148,7 +142,7 @@ Test(detach, several_flushes_and_a_flush_of_a_flush_are_answered_in_order) {
   expect(p, "Rflush tag 4");
   expect(p, "Rflush tag 5");
   expect(p, "Rflush tag 6");
-  styx_reply_attr(take(p, 0), &(styx_attr){.name = {"x", 1}});
+  styx_reply_attr(script_take(p, 0), &(styx_attr){.name = {"x", 1}});
   script_pump(p);
   expect(p, "");
   script_free(p);
@@ -159,7 +153,7 @@ static void check_waits(struct script *p, styx_msg m, void (*answer)(styx_req *)
   script_t(p, m);
   script_t(p, t_flush(4, m.tag));
   expect(p, "");
-  answer(take(p, 0));
+  answer(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 4");
   cr_assert_eq(styx_session_inspect(p->s).detached, 0);
@@ -204,7 +198,7 @@ Test(detach, rversion_does_not_wait_for_it) {
   expect(p, "Rversion tag NOTAG msize 4096 version '9P2000'");
   script_t(p, t_attach(3, 1));
   expect_start(p, "Rattach tag 3");
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "");
   cr_assert_eq(p->handles, 0);
@@ -218,7 +212,7 @@ Test(detach, a_session_is_not_done_before_its_handlers_have_answered) {
   styx_session_hangup(p->s);
   script_pump(p);
   cr_assert_not(styx_session_done(p->s));
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   cr_assert(styx_session_done(p->s));
   script_free(p);
@@ -259,7 +253,7 @@ Test(deadline, a_running_request_is_cancelled_and_refused_as_interrupted) {
   tick(p, 5 * second);
   cr_assert(styx_req_cancelled(p->held[0]));
   expect(p, "");
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rerror tag 3 ename 'Interrupted system call'");
   cr_assert_eq(styx_session_inspect(p->s).hits.request, 1);
@@ -273,7 +267,7 @@ Test(deadline, one_without_effects_is_refused_at_once) {
   script_t(p, t_read(3, 1, 0, 100));
   tick(p, 5 * second);
   expect(p, "Rerror tag 3 ename 'Interrupted system call'");
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "");
   script_free(p);
@@ -360,7 +354,7 @@ Test(bound, what_ends_in_time_leaves_no_deadline) {
   script_t(p, t_read(3, 1, 0, 100));
   script_t(p, t_flush(4, 3));
   cr_assert_eq(styx_session_deadline(p->s), 3 * second);
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 4");
   cr_assert_eq(styx_session_deadline(p->s), UINT64_MAX);

@@ -12,12 +12,6 @@ static void expect_start(struct script *p, const char *start) {
   cr_assert_eq(strncmp(line, start, strlen(start)), 0, "got: %s", line);
 }
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 Test(fids, walk_open_read_clunk_of_a_new_fid_in_one_packet_get_four_right_answers) {
   struct script *p = script_new();
   script_send(p, t_walk(1, 0, 5, "file"));
@@ -68,7 +62,7 @@ Test(fids, a_clunk_behind_a_parked_walk_from_the_same_fid_does_not_overtake_it) 
   script_t(p, t_fid(STYX_Tclunk, 4, 2));
   p->taken = p->nlines - 1;
   expect(p, "Rclunk tag 4");
-  styx_reply_error(take(p, 0), ENOENT);
+  styx_reply_error(script_take(p, 0), ENOENT);
   script_pump(p);
   expect(p, "Rerror tag 1 ename 'file does not exist'");
   expect(p, "Rwalk tag 2 nwqid 0");
@@ -95,11 +89,11 @@ Test(fids, reads_of_a_directory_fid_are_serial) {
   cr_assert_eq(p->nheld, 1);
   script_t(p, t_flush(20, 11)); /* parked: leaves the line */
   expect(p, "Rflush tag 20");
-  styx_reply_dir(take(p, 0));
+  styx_reply_dir(script_take(p, 0));
   script_pump(p);
   expect(p, "Rread tag 10 count 0 data ''");
   cr_assert_eq(p->nheld, 2);
-  styx_reply_dir(take(p, 1));
+  styx_reply_dir(script_take(p, 1));
   script_pump(p);
   expect(p, "Rread tag 12 count 0 data ''");
   script_free(p);
@@ -113,7 +107,7 @@ Test(fids, a_directory_read_that_was_flushed_does_not_move_the_cursor) {
   p->hold = 1u << STYX_OP_readdir;
   script_t(p, t_read(11, 1, 54, 60));
   script_t(p, t_flush(20, 11));
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 20");
   p->hold = 0;
@@ -189,7 +183,7 @@ Test(fids, clunk_does_not_wait_for_a_read_and_close_does) {
   script_t(p, t_fid(STYX_Tclunk, 4, 1));
   expect(p, "Rclunk tag 4");
   cr_assert_eq(p->closes, 0);
-  styx_reply_data(take(p, 0), "z", 1);
+  styx_reply_data(script_take(p, 0), "z", 1);
   script_pump(p);
   expect(p, "Rread tag 3 count 1 data 'z'");
   cr_assert_eq(p->closes, 1);
@@ -279,7 +273,7 @@ Test(fids, create_moves_the_fid_and_a_failed_one_leaves_it) {
   script_line(p);
   p->hold = 1u << STYX_OP_create;
   script_t(p, t_create(2, 1, "new", 0644, STYX_ORDWR));
-  styx_reply_error(take(p, 0), EEXIST);
+  styx_reply_error(script_take(p, 0), EEXIST);
   script_pump(p);
   expect(p, "Rerror tag 2 ename 'file already exists'");
   p->hold = 0;
@@ -295,7 +289,7 @@ Test(fids, remove_frees_the_fid_even_when_it_fails) {
   script_open(p, 1, "file");
   p->hold = 1u << STYX_OP_remove;
   script_t(p, t_fid(STYX_Tremove, 2, 1));
-  styx_reply_error(take(p, 0), EACCES);
+  styx_reply_error(script_take(p, 0), EACCES);
   script_pump(p);
   expect(p, "Rerror tag 2 ename 'permission denied'");
   cr_assert_eq(p->closes, 1);

@@ -19,12 +19,6 @@ static struct script *with_read(uint16_t tag) {
   return p;
 }
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 Test(flush, an_unknown_tag_is_answered_at_once_and_the_tag_is_free_again) {
   struct script *p = script_new();
   for (int i = 0; i < 3; i++) {
@@ -87,10 +81,10 @@ Test(flush, of_a_running_request_asks_it_and_an_interruption_is_silent) {
   script_t(p, t_flush(14, 13));
   cr_assert_eq(p->ncancelled, 1, "only the second armed a callback");
   expect_nothing(p);
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 4");
-  styx_reply_interrupted(take(p, 1));
+  styx_reply_interrupted(script_take(p, 1));
   script_pump(p);
   expect(p, "Rflush tag 14");
   expect_nothing(p);
@@ -100,7 +94,7 @@ Test(flush, of_a_running_request_asks_it_and_an_interruption_is_silent) {
 Test(flush, of_a_running_request_that_succeeds_delivers_the_reply_first) {
   struct script *p = with_read(3);
   script_t(p, t_flush(4, 3));
-  styx_reply_data(take(p, 0), "late", 4);
+  styx_reply_data(script_take(p, 0), "late", 4);
   script_pump(p);
   expect(p, "Rread tag 3 count 4 data 'late'");
   expect(p, "Rflush tag 4");
@@ -110,7 +104,7 @@ Test(flush, of_a_running_request_that_succeeds_delivers_the_reply_first) {
 Test(flush, a_real_error_that_reads_interrupted_is_delivered) {
   struct script *p = with_read(3);
   script_t(p, t_flush(4, 3));
-  styx_reply_error_text(take(p, 0), EINTR, "interrupted");
+  styx_reply_error_text(script_take(p, 0), EINTR, "interrupted");
   script_pump(p);
   expect(p, "Rerror tag 3 ename 'interrupted'");
   expect(p, "Rflush tag 4");
@@ -119,7 +113,7 @@ Test(flush, a_real_error_that_reads_interrupted_is_delivered) {
 
 Test(flush, an_interruption_that_nobody_asked_for_is_an_error_never_silence) {
   struct script *p = with_read(3);
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rerror tag 3 ename 'Interrupted system call'");
   script_free(p);
@@ -130,7 +124,7 @@ Test(flush, several_of_one_request_are_answered_in_order_of_arrival) {
   script_send(p, t_flush(9, 3));
   script_send(p, t_flush(4, 3));
   script_send(p, t_flush(6, 3));
-  styx_reply_data(take(p, 0), "", 0);
+  styx_reply_data(script_take(p, 0), "", 0);
   script_pump(p);
   expect(p, "Rread tag 3 count 0 data ''");
   expect(p, "Rflush tag 9");
@@ -145,7 +139,7 @@ Test(flush, of_a_flush_is_answered_behind_it) {
   script_t(p, t_flush(5, 4));
   script_t(p, t_flush(6, 5));
   expect_nothing(p);
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 4");
   expect(p, "Rflush tag 5");
@@ -159,7 +153,7 @@ Test(flush, under_a_tag_in_use_is_answered_and_does_nothing_else) {
   script_t(p, t_flush(5, 3)); /* tag 5 is outstanding */
   expect(p, "Rflush tag 5");
   cr_assert_not(styx_req_cancelled(p->held[0]));
-  styx_reply_data(take(p, 1), "b", 1);
+  styx_reply_data(script_take(p, 1), "b", 1);
   script_pump(p);
   expect(p, "Rread tag 5 count 1 data 'b'");
   script_free(p);
@@ -188,7 +182,7 @@ Test(flush, of_a_parked_request_takes_it_out_of_line) {
   script_t(p, t_flush(6, 4));
   expect(p, "Rflush tag 6");
   p->nodes++;
-  styx_reply_node(take(p, 0), p, (styx_qid){0, 0, 99});
+  styx_reply_node(script_take(p, 0), p, (styx_qid){0, 0, 99});
   script_pump(p);
   expect(p, "Rwalk tag 3 nwqid 1 (0x63 0 -)");
   cr_assert_eq(strncmp(script_line(p), "Rstat tag 5", 11), 0);
@@ -201,7 +195,7 @@ Test(flush, of_a_walk_rolls_newfid_back) {
   p->hold = 1u << STYX_OP_walk;
   script_t(p, t_walk(3, 0, 7, "file"));
   script_t(p, t_flush(4, 3));
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rflush tag 4");
   script_t(p, t_fid(STYX_Tstat, 5, 7));
@@ -231,7 +225,7 @@ Test(flush, of_a_running_remove_does_not_tell_it) {
   script_t(p, t_flush(4, 3));
   cr_assert_not(styx_req_cancelled(p->held[0]));
   cr_assert_eq(p->ncancelled, 0);
-  styx_reply_ok(take(p, 0));
+  styx_reply_ok(script_take(p, 0));
   script_pump(p);
   expect(p, "Rremove tag 3");
   expect(p, "Rflush tag 4");
@@ -244,7 +238,7 @@ Test(flush, an_interrupted_remove_is_an_error_and_the_fid_is_gone) {
   p->hold = 1u << STYX_OP_remove;
   script_t(p, t_fid(STYX_Tremove, 3, 1));
   script_t(p, t_flush(4, 3));
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rerror tag 3 ename 'Interrupted system call'");
   expect(p, "Rflush tag 4");
@@ -265,7 +259,7 @@ Test(flush, of_a_parked_clunk_cancels_what_it_waits_for_and_those_still_reply) {
   expect(p, "Rerror tag 4 ename 'Interrupted system call'"); /* nobody flushed it: it is owed a reply */
   cr_assert(styx_req_cancelled(p->held[0]));
   expect_nothing(p);
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   expect(p, "Rerror tag 3 ename 'Interrupted system call'");
   expect(p, "Rclunk tag 5");
@@ -284,10 +278,10 @@ Test(flush, hangup_cancels_everything_and_clunks_each_fid_once) {
   script_pump(p);
   cr_assert_eq(p->ncancelled, 1);
   cr_assert_eq(p->closes, 0, "a running read still uses the handle");
-  styx_reply_data(take(p, 0), "x", 1);
+  styx_reply_data(script_take(p, 0), "x", 1);
   script_pump(p);
   cr_assert_eq(p->closes, 0);
-  styx_reply_interrupted(take(p, 1));
+  styx_reply_interrupted(script_take(p, 1));
   script_pump(p);
   cr_assert_eq(p->closes, 1);
   expect_nothing(p);
@@ -305,10 +299,10 @@ Test(flush, hangup_still_runs_a_parked_remove) {
   script_pump(p);
   cr_assert_eq(p->nheld, 1);
   p->handles++;
-  styx_reply_open(take(p, 0), (styx_qid){0, 0, 5}, p);
+  styx_reply_open(script_take(p, 0), (styx_qid){0, 0, 5}, p);
   script_pump(p);
   cr_assert_eq(p->nheld, 2, "the remove runs although nobody hears of it");
-  styx_reply_ok(take(p, 1));
+  styx_reply_ok(script_take(p, 1));
   script_pump(p);
   cr_assert_eq(p->closes, 1);
   script_free(p);
@@ -323,8 +317,8 @@ Test(flush, version_in_mid_session_waits_for_the_old_one_and_says_nothing_of_it)
   script_t(p, t_fid(STYX_Tstat, 9, 0)); /* belongs to the new session */
   cr_assert_not(styx_session_wants_input(p->s));
   expect_nothing(p);
-  styx_reply_data(take(p, 0), "old", 3);
-  styx_reply_interrupted(take(p, 1));
+  styx_reply_data(script_take(p, 0), "old", 3);
+  styx_reply_interrupted(script_take(p, 1));
   script_pump(p);
   expect(p, "Rversion tag NOTAG msize 4096 version '9P2000'");
   expect(p, "Rerror tag 9 ename 'bad fid'");
@@ -338,7 +332,7 @@ Test(flush, version_that_is_not_understood_resets_nothing) {
   script_t(p, t_version(4096, "8P"));
   expect(p, "Rversion tag NOTAG msize 4096 version 'unknown'");
   cr_assert_not(styx_req_cancelled(p->held[0]));
-  styx_reply_data(take(p, 0), "x", 1);
+  styx_reply_data(script_take(p, 0), "x", 1);
   script_pump(p);
   expect(p, "Rread tag 3 count 1 data 'x'");
   script_free(p);
@@ -364,7 +358,7 @@ Test(flush, of_a_walk_between_two_elements_stops_it) {
   m.wname[1] = styx_str_of("d2");
   script_t(p, m);
   p->nodes++;
-  styx_reply_node(take(p, 0), p, (styx_qid){STYX_QTDIR, 0, 50}); /* published, not yet retired */
+  styx_reply_node(script_take(p, 0), p, (styx_qid){STYX_QTDIR, 0, 50}); /* published, not yet retired */
   script_send(p, t_flush(4, 3));
   script_pump(p);
   expect(p, "Rflush tag 4");

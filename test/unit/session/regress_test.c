@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static styx_req *take(struct script *p, int i) {
-  styx_req *r = p->held[i];
-  p->held[i] = NULL;
-  return r;
-}
-
 static void release(void *arg) { ((struct script *)arg)->releases++; }
 
 /* Take whatever is to be sent. */
@@ -52,7 +46,7 @@ Test(regress, a_partial_message_is_not_late_because_reading_was_paused) {
   styx_session_feed(p->s, "\x17\0\0", 3, p->now);
   char data[1000] = {0};
   for (int i = 0; i < 4; i++)
-    styx_reply_data(take(p, i), data, sizeof data);
+    styx_reply_data(script_take(p, i), data, sizeof data);
   script_pump(p);
   cr_assert_not(styx_session_wants_input(p->s));
   p->now += p->limits.partial + 1;
@@ -77,7 +71,7 @@ Test(regress, a_partial_message_is_not_late_because_a_reset_took_its_time) {
   p->now += 1;
   cr_assert_not(styx_session_wants_input(p->s));
   p->now += p->limits.partial;
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   cr_assert(styx_session_wants_input(p->s));
   styx_session_tick(p->s, p->now);
@@ -95,7 +89,7 @@ Test(regress, small_pieces_of_lent_memory_do_not_hold_a_hundred_times_their_size
     p->nheld = 0;
     script_t(p, t_read(7, 1, 0, 1));
     cr_assert_eq(p->nheld, 1);
-    styx_reply_ref(take(p, 0), "x", 1, release, p);
+    styx_reply_ref(script_take(p, 0), "x", 1, release, p);
     script_pump(p);
     free(p->lines[--p->nlines]);
   }
@@ -117,7 +111,7 @@ Test(regress, small_data_in_large_frames_does_not_hold_a_hundred_times_its_size)
     size_t cap;
     p->nheld = 0;
     script_t(p, t_read(7, 1, 0, 1 << 20));
-    styx_req *r = take(p, 0);
+    styx_req *r = script_take(p, 0);
     memset(styx_req_room(r, &cap), 0, 1100);
     styx_reply_filled(r, 1100);
     script_pump(p);
@@ -144,14 +138,14 @@ Test(regress, the_next_reader_of_a_directory_has_its_turn_though_the_one_before_
   script_t(p, t_flush(9, 3));
   cr_assert_str_eq(script_line(p), "Rflush tag 9");
   cr_assert_eq(p->nheld, 1, "one at a time");
-  styx_reply_dir(take(p, 0));
+  styx_reply_dir(script_take(p, 0));
   script_pump(p);
   cr_assert(strstr(script_line(p), "Rread tag 1"));
   cr_assert(strstr(script_line(p), "Rerror tag 2"));
   cr_assert(strstr(script_line(p), "Rerror tag 4"));
   cr_assert_eq(p->nheld, 2);
   script_send(p, t_read(6, 2, 0, 4000));
-  styx_reply_dir(take(p, 1));
+  styx_reply_dir(script_take(p, 1));
   styx_session_retire(p->s, p->now); /* 6 has the turn and is queued */
   script_t(p, t_flush(9, 6));
   script_t(p, t_read(7, 2, 0, 4000));
@@ -164,7 +158,7 @@ Test(regress, room_taken_for_an_answer_that_is_no_data_is_harmless) {
   size_t cap;
   p->hold = STYX_OP(getattr) | STYX_OP(readdir);
   script_t(p, t_fid(STYX_Tstat, 1, 0));
-  styx_req *r = take(p, 0);
+  styx_req *r = script_take(p, 0);
   styx_req_room(r, &cap);
   cr_assert_eq(cap, 0);
   styx_reply_attr(r, &(styx_attr){.name = STYX_STR("x")});
@@ -176,14 +170,14 @@ Test(regress, room_taken_for_an_answer_that_is_no_data_is_harmless) {
   p->taken = p->nlines;
   p->hold = STYX_OP(readdir);
   script_t(p, t_read(3, 2, 0, 100));
-  r = take(p, 1);
+  r = script_take(p, 1);
   styx_req_room(r, &cap);
   cr_assert(styx_dir_add(r, &(styx_dirent){.attr.name = STYX_STR("e"), .cookie = 1}));
   styx_reply_dir(r);
   script_pump(p);
   cr_assert(strstr(script_line(p), "Rread tag 3"));
   script_t(p, t_read(3, 2, 0, 100));
-  r = take(p, 2);
+  r = script_take(p, 2);
   styx_req_room(r, &cap);
   styx_reply_dir(r);
   script_pump(p);
@@ -228,7 +222,7 @@ Test(regress, nothing_follows_a_reply_that_was_lost_for_want_of_memory) {
   p->taken = p->nlines;
   char data[SMALL] = {0};
   for (int i = 0; i <= FULL; i++)
-    styx_reply_data(take(p, i), data, sizeof data);
+    styx_reply_data(script_take(p, i), data, sizeof data);
   scarce.fail = true;
   script_pump(p);
   scarce.fail = false;
@@ -258,7 +252,7 @@ Test(regress, several_parked_clunks_may_be_flushed_in_any_order_and_each_has_its
   cr_assert(strstr(script_line(p), "Rerror tag 4"), "it stands between the two clunks");
   script_t(p, t_flush(12, 3));
   cr_assert_str_eq(script_line(p), "");
-  styx_reply_interrupted(take(p, 0));
+  styx_reply_interrupted(script_take(p, 0));
   script_pump(p);
   cr_assert(strstr(script_line(p), "Rerror tag 1"));
   cr_assert_str_eq(script_line(p), "Rclunk tag 3");

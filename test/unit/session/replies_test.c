@@ -17,11 +17,7 @@ static struct script *with_read(void) {
   return p;
 }
 
-static styx_req *take(struct script *p) {
-  styx_req *r = p->held[p->nheld - 1];
-  p->held[p->nheld - 1] = NULL;
-  return r;
-}
+static styx_req *take(struct script *p) { return script_take(p, p->nheld - 1); }
 
 Test(replies, data_is_cut_to_what_was_asked_for) {
   struct script *p = with_read();
