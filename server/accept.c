@@ -1,4 +1,6 @@
 /* accept.c: listening sockets and the connections that arrive on them. */
+#include "server/system.h"
+
 #include <styx/server.h>
 
 #include <errno.h>
@@ -64,6 +66,7 @@ static styx_err announce_unix(const styx_addr *addr, int *out) {
   styx_err err = bind_unix(fd, &sun);
   if (err)
     return fail(fd, err);
+  setsockopt(fd, SOL_SOCKET, SX_PASSRIGHTS, &(int){0}, sizeof(int)); /* where the kernel cannot, receiving costs more */
   if (listen(fd, BACKLOG) != 0)
     return fail(fd, errno);
   *out = fd;

@@ -54,6 +54,7 @@ struct sx_conn {
   struct sx_conn *c_free;   /* in h_free: h_lock */
   struct sx_link c_all;     /* in h_conns: h_lock */
   int c_fd;                 /* immutable while in use */
+  bool c_plain;             /* immutable while in use: nothing but bytes comes through it */
   bool c_full;              /* token, of the reply thread: the socket took no more */
   bool c_armed;             /* token, of the reply thread: its poller knows c_fd */
   char c_peer[64];          /* immutable while in use */

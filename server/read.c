@@ -27,8 +27,9 @@ enum { GONE = EPOLLRDHUP | EPOLLHUP | EPOLLERR, MARK = EPOLLPRI };
 static void receive(struct sx_conn *c, uint32_t events, const struct input *in) {
   struct sx_shard *h = c->c_shard;
   const struct sx_system *sys = h->h_server->v_sys;
-  bool more;
-  const ssize_t n = sys->recv(sys->arg, c->c_fd, in->room ? in->iov : in->iov + 1, in->room ? 2 : 1, &more);
+  bool more = false;
+  const ssize_t n =
+      sys->recv(sys->arg, c->c_fd, in->room ? in->iov : in->iov + 1, in->room ? 2 : 1, c->c_plain ? NULL : &more);
   sx_count(&h->h_server->v_stats, SX_N_RECV_CALLS, 1);
   if (n == -EAGAIN && !in->room)
     return;

@@ -11,13 +11,27 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A receive stops behind what came with descriptors, which are dropped and of which MSG_CTRUNC tells. */
+/* A socket of Unix is plain when it has refused descriptors since before its peer could send, as those of styx_announce. */
+static bool linux_plain(void *arg, int fd) {
+  (void)arg;
+  int domain = AF_UNIX, passes = 1;
+  socklen_t len = sizeof domain;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain != AF_UNIX)
+    return true;
+  len = sizeof passes;
+  return getsockopt(fd, SOL_SOCKET, SX_PASSRIGHTS, &passes, &len) == 0 && !passes;
+}
+
+/* A receive stops behind what came with descriptors, which are dropped and of which MSG_CTRUNC tells. recv does not, and spares
+ * the kernel what linux_send spares it. */
 static ssize_t linux_recv(void *arg, int fd, const struct iovec *iov, size_t n, bool *more) {
   (void)arg;
   /* recvmsg only reads iov */
   struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n};
-  const ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT);
-  *more = got > 0 && msg.msg_flags & MSG_CTRUNC;
+  const bool simple = n == 1 && !more;
+  const ssize_t got = simple ? recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT) : recvmsg(fd, &msg, MSG_DONTWAIT);
+  if (more)
+    *more = got > 0 && msg.msg_flags & MSG_CTRUNC;
   return got < 0 ? -errno : got;
 }
 
@@ -116,6 +130,7 @@ static void **linux_slot(void *arg) {
 
 const struct sx_system sx_linux = {.recv_size = 256 * 1024,
                                    .room_least = 32 * 1024,
+                                   .plain = linux_plain,
                                    .recv = linux_recv,
                                    .send = linux_send,
                                    .shut = linux_shut,

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -13,9 +14,11 @@ struct sx_system {
   size_t recv_size;  /* of the buffer that a reader receives into */
   size_t room_least; /* from so much on the rest of a message is received to where it is needed */
 
+  /* Can nothing but bytes come through this socket? Through others a peer may pass descriptors. */
+  bool (*plain)(void *arg, int fd);
   /* As the calls they are named after, never blocking; the negative of an errno on failure. A recv that fills less than it
-   * was given has taken all there was, unless it says that there may be more; nothing interrupts it, since it does
-   * not sleep. */
+   * was given has taken all there was, unless it says that there may be more, for which a plain socket is not asked (more
+   * is NULL); nothing interrupts it, since it does not sleep. */
   ssize_t (*recv)(void *arg, int fd, const struct iovec *iov, size_t n, bool *more);
   ssize_t (*send)(void *arg, int fd, const struct iovec *iov, size_t n);
   int (*shut)(void *arg, int fd);
@@ -41,5 +44,15 @@ struct sx_system {
 };
 
 extern const struct sx_system sx_linux;
+
+/* Linux 6.17: does a socket of Unix take descriptors? Those that are accepted do as the one that listens. Kernels that do not
+ * know it say so. */
+#ifdef SO_PASSRIGHTS
+#define SX_PASSRIGHTS SO_PASSRIGHTS
+#elif SO_RCVBUF == 8 /* the numbers of most machines */
+#define SX_PASSRIGHTS 83
+#else
+#define SX_PASSRIGHTS -1
+#endif
 
 #endif

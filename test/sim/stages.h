@@ -63,6 +63,7 @@ struct sock {
   struct sx_conn *conn;    /* the server's, once it watches the socket */
   bool hung, reset;        /* by the client */
   bool shut, closed;       /* by the server */
+  bool plain;              /* nobody is told of marks */
   unsigned users, senders; /* calls that are going on */
   uint64_t received, late; /* bytes that were; times that something came later than it might have */
   size_t out_len, out_cap;

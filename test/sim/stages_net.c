@@ -65,6 +65,7 @@ struct sock *sock_new(struct conn *c, size_t cap) {
   struct sock *k = &socks[nsocks];
   memset(k, 0, offsetof(struct sock, out));
   k->client = c;
+  k->plain = sim_chance(world, 50);
   k->out_cap = cap < sizeof k->out ? cap : sizeof k->out;
   k->fd = file_new(SOCK, nsocks++);
   return k;
@@ -226,13 +227,21 @@ static void scatter(const struct iovec *iov, const uint8_t *from, size_t len) {
   }
 }
 
+static bool net_plain(void *arg, int fd) {
+  (void)arg;
+  return sock_of(fd, "asking about")->plain;
+}
+
 static ssize_t net_recv(void *arg, int fd, const struct iovec *iov, size_t niov, bool *more) {
   (void)arg;
   task_no_locks("receives");
   struct sock *k = sock_of(fd, "receiving");
   k->users++;
   task_yield();
-  *more = false;
+  if (k->plain != !more)
+    sim_fail(world, "descriptor %d is asked for marks, or not, against what it is", fd);
+  if (more)
+    *more = false;
   if (sim_chance(world, stage.p_err)) { /* what there is comes right after it */
     k->users--;
     k->late++;
@@ -249,7 +258,7 @@ static ssize_t net_recv(void *arg, int fd, const struct iovec *iov, size_t niov,
     return k->shut || k->hung ? 0 : -EAGAIN;
   }
   const size_t n = some_of(there);
-  if (n < there && sim_chance(world, 50))
+  if (n < there && more && sim_chance(world, 50))
     *more = true; /* the rest is there already */
   else
     k->late += n < there; /* the rest comes right after it */
@@ -403,6 +412,7 @@ static uint64_t net_clock(void *arg) {
 
 const struct sx_system stages_system = {.recv_size = 300,
                                         .room_least = 20,
+                                        .plain = net_plain,
                                         .recv = net_recv,
                                         .send = net_send,
                                         .shut = net_shut,
