@@ -108,6 +108,7 @@ struct sx_shard {
   int h_read_poller, h_send_poller, h_read_bell, h_send_bell, h_alarm; /* immutable */
   _Atomic uint32_t h_role;                                             /* atomic: sx_role */
   _Atomic bool h_watching;                                             /* atomic: the alarm is set */
+  _Atomic unsigned h_alert;                                            /* atomic: so many ticks come soon */
   struct sx_lender h_lender;                                           /* the reader's */
   _Atomic(struct sx_conn *)
       h_replies;          /* atomic: connections whose token was taken for the reply thread; newest first */
@@ -239,6 +240,7 @@ bool sx_lend_work(struct sx_lender *d);      /* a worker: one piece of work, or 
 void sx_lend_note(struct sx_lender *d, const styx_work *w); /* NULL: it runs nothing */
 
 /* watch.c */
+enum { SX_TICK = 1000000, SX_CALM_TICK = 4000000 }; /* ns */
 void sx_watch(struct sx_shard *h);       /* any thread: look after the lenders from now on, until they rest */
 void sx_watch_step(struct sx_shard *h);  /* the reply thread, when the alarm rings */
 void sx_role_resume(struct sx_shard *h); /* the reader, back from running */

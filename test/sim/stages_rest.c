@@ -118,7 +118,7 @@ static const char *lenders_rest(const struct styx_server *v) {
 
 /* A reader that runs, in whatever it is, is relieved with the second alarm at the latest. */
 void rest_reading(struct sim *w, bool first) {
-  enum { READERS = 2, LONG = 2000000 };
+  enum { READERS = 2, LONG = 2 * SX_CALM_TICK };
   static struct {
     uint64_t since;
     uint32_t lends;
