@@ -162,6 +162,7 @@ struct styx_server {
   const struct sx_system *v_sys; /* immutable */
   styx_hooks v_hooks;            /* immutable */
   struct sx_queue v_queue[SX_QUEUES];
+  size_t v_taken;                       /* the first shard's reply thread: of the nowait queue, when it last looked */
   struct sx_park v_park;                /* where workers sleep */
   _Atomic uint32_t v_cost[SX_QUEUES];   /* atomic: what a piece of work takes, ns; a moving mean */
   unsigned v_cpus;                      /* immutable */

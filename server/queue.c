@@ -67,6 +67,8 @@ bool sx_queue_empty(const struct sx_queue *q) {
   return atomic_load_explicit(&q->q_tail, memory_order_relaxed) == head;
 }
 
+size_t sx_queue_taken(const struct sx_queue *q) { return atomic_load_explicit(&q->q_head, memory_order_relaxed); }
+
 size_t sx_queue_length(const struct sx_queue *q) {
   const size_t head = atomic_load_explicit(&q->q_head, memory_order_relaxed);
   const size_t tail = atomic_load_explicit(&q->q_tail, memory_order_relaxed);

@@ -44,6 +44,8 @@ void *sx_queue_pop(struct sx_queue *q);
 /* No cell is full or being filled; at some moment during the call. */
 bool sx_queue_empty(const struct sx_queue *q);
 
+/* How many have ever been taken out. */
+size_t sx_queue_taken(const struct sx_queue *q);
 /* About how many items are in it. */
 size_t sx_queue_length(const struct sx_queue *q);
 

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* On a virtual machine an alarm takes 40 us of its CPU. So they are fewer where no handler was stuck of late, nor was there one
- * to be seen in its middle. */
+/* On a virtual machine an alarm takes 40 us of its CPU. So they are fewer where no handler was stuck of late, nor was a worker
+ * met in the middle of one. */
 enum { ALERT = 1000 /* ticks */ };
 
 static void set_alarm(struct sx_shard *h) {
@@ -123,7 +123,7 @@ static bool look_after(struct sx_lender *d) {
   if (runs != d->d_seen) {
     d->d_seen = runs;
     d->d_helped = false;
-    be_alert(d->d_shard, runs % 2);
+    be_alert(d->d_shard, runs % 2 && !d->d_reads); /* what a reader runs has promised not to block */
     return true;
   }
   if (runs % 2 == 0) /* it runs nothing, or is about to */
@@ -146,15 +146,28 @@ static bool ring_a_reader(struct styx_server *v) {
   return false;
 }
 
-/* Those who are awake may all be stuck. For what may block there may be workers that sleep; if there are none, whoever comes
- * back looks. */
+/* Has anything that does not block been taken since the last look? */
+static bool moves(struct styx_server *v) {
+  const size_t seen = v->v_taken;
+  v->v_taken = sx_queue_taken(&v->v_queue[SX_NOWAIT]);
+  return v->v_taken != seen;
+}
+
+static bool wake_a_worker(struct styx_server *v) {
+  if (!sx_park_wake(&v->v_park, 1, v->v_sys))
+    return false;
+  sx_count(&v->v_stats, SX_N_WAKES, 1);
+  return true;
+}
+
+/* Those who are awake may all be stuck. Where what does not block moves, they are not: one more would only get in their way. For
+ * what may block there may be workers that sleep; if there are none, whoever comes back looks. */
 static bool look_after_queues(struct styx_server *v) {
-  bool any = !sx_queue_empty(&v->v_queue[SX_NOWAIT]) && ring_a_reader(v);
-  for (int i = 0; i < SX_QUEUES; i++)
-    if (!sx_queue_empty(&v->v_queue[i]) && sx_park_wake(&v->v_park, 1, v->v_sys)) {
-      sx_count(&v->v_stats, SX_N_WAKES, 1);
-      any = true;
-    }
+  bool any = false;
+  if (!sx_queue_empty(&v->v_queue[SX_NOWAIT]))
+    any = moves(v) || (ring_a_reader(v) | wake_a_worker(v));
+  if (!sx_queue_empty(&v->v_queue[SX_WORKER]))
+    any |= wake_a_worker(v);
   return any;
 }
 
