@@ -47,6 +47,29 @@ static inline uint64_t sx_inode_length(const struct sx_inode *node) {
 
 static inline struct sx_inode *sx_inode_of(struct sx_entry *entry) { return (struct sx_inode *)entry; }
 
+/* io, on the way of every read and write. It is held for as long as some bytes are copied, so whoever finds it taken asks again
+ * for about that long: to sleep and be woken takes ten times as long, on two CPUs. */
+enum { SX_IO_TRIES = 40 };
+static inline void sx_io_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+static inline void sx_io_rdlock(struct sx_inode *node) {
+  for (int i = 0; i < SX_IO_TRIES; i++, sx_io_pause())
+    if (pthread_rwlock_tryrdlock(&node->io) == 0)
+      return;
+  pthread_rwlock_rdlock(&node->io);
+}
+static inline void sx_io_wrlock(struct sx_inode *node) {
+  for (int i = 0; i < SX_IO_TRIES; i++, sx_io_pause())
+    if (pthread_rwlock_trywrlock(&node->io) == 0)
+      return;
+  pthread_rwlock_wrlock(&node->io);
+}
+
 /* First member of each filesystem's own state, which is its styx_fs.ctx. */
 struct sx_space {
   styx_allocator alloc; /* immutable after init, as are key, node_size and fini */

@@ -92,7 +92,7 @@ styx_answer sx_op_getattr(styx_req *req, void *which, void *handle) {
   (void)handle;
   struct sx_inode *node = which;
   styx_attr attr;
-  pthread_rwlock_rdlock(&node->io);
+  sx_io_rdlock(node);
   attr_of(node, &attr);
   styx_req_attr(req, &attr);
   pthread_rwlock_unlock(&node->io);

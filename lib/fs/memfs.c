@@ -21,7 +21,7 @@ static size_t left_after(const struct sx_inode *node, uint64_t offset, size_t co
 }
 
 static size_t read_into(struct sx_memfile *file, uint64_t offset, void *buf, size_t cap) {
-  pthread_rwlock_rdlock(&file->node.io);
+  sx_io_rdlock(&file->node);
   size_t n = left_after(&file->node, offset, cap);
   sx_pages_read(&file->pages, offset, buf, n);
   pthread_rwlock_unlock(&file->node.io);
@@ -40,7 +40,7 @@ static styx_answer read_lent(styx_req *req, struct sx_memfile *file, uint64_t of
   struct sx_loan *loan = sx_loan_new(file->pages.alloc);
   if (!loan)
     return styx_reply_error(req, ENOMEM);
-  pthread_rwlock_rdlock(&file->node.io);
+  sx_io_rdlock(&file->node);
   bool lent = sx_pages_lend(&file->pages, offset, left_after(&file->node, offset, count), loan);
   pthread_rwlock_unlock(&file->node.io);
   if (lent)
@@ -92,7 +92,7 @@ static styx_err write_some(struct styx_memfs *fs, struct writing *w) {
   struct sx_inode *node = &w->file->node;
   struct sx_text *old = NULL;
   size_t left = w->count - w->done, done = 0;
-  pthread_rwlock_wrlock(&node->io);
+  sx_io_wrlock(node);
   bool append = (node->mode & STYX_DMAPPEND) || (w->handle->flags & STYX_O_APPEND);
   bool later = !w->may_block && !w->done && sx_pages_moves(&w->file->pages, left) > SX_MEM_ENTRIES;
   styx_err err = later ? EAGAIN : write_portion(w, append, append || left < PORTION ? left : PORTION, &done);
