@@ -166,6 +166,25 @@ static void learn(struct styx_server *v, enum sx_lane queue, uint64_t took) {
   atomic_store_explicit(&v->v_cost[queue], mean - mean / 8 + sample / 8, memory_order_relaxed);
 }
 
+/* How long pieces take: all of them where one connection has work, else those of the second. A look at the clock for each
+ * connection would take as long as some handlers do. */
+struct sample {
+  uint64_t since;
+  unsigned from, changes;
+};
+
+/* So many have run, the last of them of another connection than c. */
+static void change(struct sx_lender *d, struct sample *s, unsigned ran, struct sx_conn *c) {
+  const struct sx_system *sys = d->d_shard->h_server->v_sys;
+  if (++s->changes == 2)
+    learn(d->d_shard->h_server, SX_NOWAIT, (sys->clock(sys->arg) - s->since) / (ran - s->from));
+  settle(d, c);
+  if (s->changes == 1) {
+    d->d_now = sys->clock(sys->arg);
+    *s = (struct sample){d->d_now, ran, 1};
+  }
+}
+
 /* What is in the queue of work that does not block, as far as the budget goes: one connection after the other. True: the queue
  * is empty. */
 static bool run_nowait(struct sx_lender *d) {
@@ -173,18 +192,15 @@ static bool run_nowait(struct sx_lender *d) {
   const struct sx_system *sys = v->v_sys;
   const uint32_t cost = atomic_load_explicit(&v->v_cost[SX_NOWAIT], memory_order_relaxed) + 1;
   const unsigned most = BUDGET / cost < 1 ? 1 : BUDGET / cost < MOST ? BUDGET / cost : MOST;
-  uint64_t begun = d->d_now, ran = 0;
+  struct sample s = {d->d_now, 0, 0};
   unsigned n = 0;
   for (struct sx_conn *c = d->d_latest; n < most && sx_work_step(v, d, SX_NOWAIT); n++, c = d->d_latest)
-    if (c && c != d->d_latest) {
-      d->d_now = sys->clock(sys->arg);
-      ran += d->d_now - begun;
-      settle(d, c);
-      begun = sys->clock(sys->arg);
-    }
+    if (c && c != d->d_latest)
+      change(d, &s, n + 1, c);
   if (n > 0) {
     d->d_now = sys->clock(sys->arg);
-    learn(v, SX_NOWAIT, (ran + d->d_now - begun) / n);
+    if (s.changes == 0)
+      learn(v, SX_NOWAIT, (d->d_now - s.since) / n);
     sx_count(&v->v_stats, d->d_reads ? SX_N_READER_RUNS : SX_N_WORKER_RUNS, n);
   }
   return n < most;

@@ -149,6 +149,7 @@ struct sx_listener {
 
 /* What a dispatch found, to be acted on when the lock is released. */
 struct sx_found {
+  bool any; /* of the following */
   int pushed[SX_QUEUES];
   bool chores;         /* for whoever retires */
   bool blocking, must; /* for a spare */

@@ -30,11 +30,10 @@ static void receive(struct sx_conn *c, uint32_t events, const struct input *in) 
   bool more = false;
   const ssize_t n =
       sys->recv(sys->arg, c->c_fd, in->room ? in->iov : in->iov + 1, in->room ? 2 : 1, c->c_plain ? NULL : &more);
-  sx_count(&h->h_server->v_stats, SX_N_RECV_CALLS, 1);
+  const size_t got = n > 0 ? (size_t)n : 0, placed = got < in->room ? got : in->room;
+  sx_count_io(&h->h_server->v_stats, SX_N_RECV_CALLS, SX_N_RECV_BYTES, got);
   if (n == -EAGAIN && !in->room)
     return;
-  const size_t got = n > 0 ? (size_t)n : 0, placed = got < in->room ? got : in->room;
-  sx_count(&h->h_server->v_stats, SX_N_RECV_BYTES, got);
   /* There may be more that no event will tell of: all the room was filled, or behind what was received is the end or a mark. */
   more |= got == in->room + in->iov[1].iov_len || (got && (events & (GONE | MARK)));
   struct sx_found found = {0};
@@ -52,7 +51,8 @@ static void receive(struct sx_conn *c, uint32_t events, const struct input *in) 
     kick = true;
   }
   pthread_mutex_unlock(&c->c_lock);
-  sx_found_act(c, found);
+  if (found.any)
+    sx_found_act(c, found);
   sx_due(h, deadline);
   if (kick)
     sx_published(c);

@@ -58,7 +58,8 @@ bool sx_retire(struct sx_conn *c, bool token, uint64_t now) {
   }
   take_chores(c, &chores);
   pthread_mutex_unlock(&c->c_lock);
-  sx_found_act(c, found);
+  if (found.any)
+    sx_found_act(c, found);
   sx_due(c->c_shard, deadline);
   run_chores(c->c_shard->h_server, &chores);
   return s != NULL;

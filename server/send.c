@@ -99,15 +99,16 @@ static size_t gather(struct sx_conn *c, struct iovec iov[SX_SPANS], size_t *len,
 }
 
 static enum sx_sent sent(struct sx_conn *c, size_t len, uint64_t now) {
-  struct styx_server *v = c->c_shard->h_server;
-  sx_count(&v->v_stats, SX_N_SENT_BYTES, len);
   pthread_mutex_lock(&c->c_lock);
-  styx_session_sent(c->c_session, len, now);
-  struct sx_found found = sx_dispatch(c);
-  sx_interest(c, false);
+  struct sx_found found = {0};
+  if (styx_session_sent(c->c_session, len, now)) {
+    found = sx_dispatch(c);
+    sx_interest(c, false);
+  }
   enum sx_sent rest = left(c);
   pthread_mutex_unlock(&c->c_lock);
-  sx_found_act(c, found);
+  if (found.any)
+    sx_found_act(c, found);
   return rest;
 }
 
@@ -126,7 +127,7 @@ enum sx_sent sx_send(struct sx_conn *c, uint64_t now) {
     if ((n = gather(c, iov, &len, &rest)) == 0)
       break;
     ssize_t got = v->v_sys->send(v->v_sys->arg, c->c_fd, iov, n);
-    sx_count(&v->v_stats, SX_N_SEND_CALLS, 1);
+    sx_count_io(&v->v_stats, SX_N_SEND_CALLS, SX_N_SENT_BYTES, got > 0 ? (size_t)got : 0);
     if (got == -EAGAIN)
       return SX_FULL;
     if (got < 0 && got != -EINTR)

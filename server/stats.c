@@ -32,18 +32,25 @@ void sx_stats_join(struct sx_stats *st) {
   mine = i < st->n_nsets ? &st->n_sets[i] : NULL;
 }
 
+static struct sx_counts *set_here(struct sx_stats *st) { return mine && mine->n_stats == st ? mine : st->n_sets; }
+
 /* relaxed throughout: numbers, which order nothing */
-static void add(struct sx_stats *st, size_t offset, uint64_t n) {
-  struct sx_counts *set = mine && mine->n_stats == st ? mine : st->n_sets;
-  _Atomic uint64_t *count = (void *)((char *)set + offset);
-  if (set == mine) /* nobody else writes it */
+static void add(const struct sx_counts *set, _Atomic uint64_t *count, uint64_t n) {
+  if (set != set->n_stats->n_sets) /* nobody else writes it */
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
   else
     atomic_fetch_add_explicit(count, n, memory_order_relaxed);
 }
 
 void sx_count(struct sx_stats *st, enum sx_stat stat, uint64_t n) {
-  add(st, offsetof(struct sx_counts, n_count) + stat * sizeof(uint64_t), n);
+  struct sx_counts *set = set_here(st);
+  add(set, &set->n_count[stat], n);
+}
+
+void sx_count_io(struct sx_stats *st, enum sx_stat calls, enum sx_stat bytes, uint64_t n) {
+  struct sx_counts *set = set_here(st);
+  add(set, &set->n_count[calls], 1);
+  add(set, &set->n_count[bytes], n);
 }
 
 static unsigned row_of(styx_err err) {
@@ -63,7 +70,8 @@ static unsigned row_of(styx_err err) {
 }
 
 void sx_count_error(struct sx_stats *st, styx_err err) {
-  add(st, offsetof(struct sx_counts, n_errors) + row_of(err) * sizeof(uint64_t), 1);
+  struct sx_counts *set = set_here(st);
+  add(set, &set->n_errors[row_of(err)], 1);
 }
 
 /* ---- adding up ---- */

@@ -56,6 +56,7 @@ void sx_stats_join(struct sx_stats *st);
 
 /* Any thread. */
 void sx_count(struct sx_stats *st, enum sx_stat stat, uint64_t n);
+void sx_count_io(struct sx_stats *st, enum sx_stat calls, enum sx_stat bytes, uint64_t n); /* one call, n bytes */
 void sx_count_error(struct sx_stats *st, styx_err err);
 
 #endif

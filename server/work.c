@@ -36,6 +36,7 @@ static void line_up_work(struct sx_conn *c, styx_work *w, struct sx_found *found
   sx_list_push(lists[w->w_lane], &w->w_link);
   if (w->w_lane < SX_QUEUES)
     c->c_supply[w->w_lane].s_nwaiting++;
+  found->any = true;
   found->chores |= w->w_lane == SX_CHORE;
   found->blocking |= w->w_lane == SX_SPARE;
   found->must |= w->w_lane == SX_SPARE_MUST;
@@ -80,22 +81,25 @@ static int refill(struct sx_conn *c, enum sx_lane queue) {
 static void refill_all(struct sx_conn *c, struct sx_found *found) {
   for (int i = 0; i < SX_QUEUES; i++)
     if (c->c_supply[i].s_nwaiting > 0)
-      found->pushed[i] = refill(c, (enum sx_lane)i);
+      found->any |= (found->pushed[i] = refill(c, (enum sx_lane)i)) > 0;
+}
+
+/* True if it is counted. */
+static bool sort(struct sx_conn *c, styx_work *w, struct sx_found *found) {
+  styx_work_info info = styx_work_about(w);
+  w->w_lane = (int)lane_of(c->c_shard->h_server, &info);
+  w->w_key = w->w_lane == SX_CHORE ? 0 : sx_serial_key(c, &info);
+  w->w_op = info.op;
+  w->w_ops = info.op < 0 ? NULL : info.fs->ops;
+  line_up_work(c, w, found);
+  return w->w_lane != SX_CHORE;
 }
 
 struct sx_found sx_dispatch(struct sx_conn *c) {
   struct sx_found found = {0};
   uint32_t counted = 0;
-  styx_work *w;
-  while ((w = styx_session_next(c->c_session))) {
-    styx_work_info info = styx_work_about(w);
-    w->w_lane = (int)lane_of(c->c_shard->h_server, &info);
-    w->w_key = w->w_lane == SX_CHORE ? 0 : sx_serial_key(c, &info);
-    w->w_op = info.op;
-    w->w_ops = info.op < 0 ? NULL : info.fs->ops;
-    counted += w->w_lane != SX_CHORE;
-    line_up_work(c, w, &found);
-  }
+  for (styx_work *w; (w = styx_session_next(c->c_session));)
+    counted += sort(c, w, &found);
   /* Whoever uses the connection after the session may be over: the work is counted until it has been run. */
   if (counted)
     atomic_fetch_add_explicit(&c->c_refs, counted, memory_order_relaxed);

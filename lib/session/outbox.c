@@ -272,7 +272,7 @@ size_t styx_session_pending(const styx_session *s, styx_span *spans, size_t n) {
   return used;
 }
 
-void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
+bool styx_session_sent(styx_session *s, size_t len, uint64_t now) {
   struct sx_outbox *o = &s->s_out;
   sx_time(s, now);
   if (len > o->o_bytes)
@@ -291,7 +291,9 @@ void styx_session_sent(styx_session *s, size_t len, uint64_t now) {
     s->s_paused = false;
     s->s_partial_since = s->s_now; /* nothing was read meanwhile: that is not the peer's delay */
   }
-  if (resumes || !sx_list_empty(&s->s_hungry))
+  const bool more = resumes || !sx_list_empty(&s->s_hungry);
+  if (more)
     sx_continue(s);
   sx_budget_settle(s);
+  return more || !sx_list_empty(&s->s_work);
 }

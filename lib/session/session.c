@@ -178,13 +178,22 @@ static size_t timers(const styx_session *s, struct timer out[4]) {
   return n;
 }
 
+/* Nothing goes on that could take too long: so it is after most batches. */
+static bool untimed(const styx_session *s) {
+  return s->s_msize && !s->s_in_len && !s->s_paused && !s->s_resetting && sx_list_empty(&s->s_due) &&
+         sx_list_empty(&s->s_asked);
+}
+
 uint64_t styx_session_deadline(const styx_session *s) {
   struct timer t[4];
   if (s->s_hungup || s->s_ended)
     return UINT64_MAX;
+  const uint64_t keep = s->s_keep.k_on ? s->s_keep.k_until : UINT64_MAX;
+  if (untimed(s))
+    return keep;
   uint64_t first = sx_flush_deadline(s);
-  if (s->s_keep.k_on && s->s_keep.k_until < first)
-    first = s->s_keep.k_until;
+  if (keep < first)
+    first = keep;
   for (size_t i = 0, n = timers(s, t); i < n; i++)
     if (t[i].bound < UINT64_MAX - t[i].since && t[i].since + t[i].bound < first)
       first = t[i].since + t[i].bound;

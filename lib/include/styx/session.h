@@ -162,8 +162,9 @@ STYX_API bool styx_session_retire(styx_session *s, uint64_t now);
  * styx_session_sent or styx_session_hangup; other calls may append to what is pending. */
 STYX_API size_t styx_session_pending(const styx_session *s, styx_span *spans, size_t n);
 STYX_API size_t styx_session_pending_bytes(const styx_session *s);
-/* The first len of them have gone. */
-STYX_API void styx_session_sent(styx_session *s, size_t len, uint64_t now);
+/* The first len of them have gone. True if that has made anything possible: there may be new work, and input may be wanted
+ * again. */
+STYX_API bool styx_session_sent(styx_session *s, size_t len, uint64_t now);
 
 /* ---- time and end ---- */
 
