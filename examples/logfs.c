@@ -3,9 +3,9 @@
  *     logfs 127.0.0.1:5640 files.db
  *
  * What it promises: a change (a message that creates, writes, cuts, renames, removes) is made whole or not at all, and changes
- * become durable in the order in which they were made. What was written or created through a fid is durable when its Tclunk is
- * answered, and so is everything before it; a removal and a wstat are durable when they are answered, and so is everything
- * when a wstat that changes nothing is. If the disk fails in between, Rclunk says so by an error.
+ * become durable in the order in which they were made. What was created, cut or written through a fid is durable when its Tclunk is
+ * answered; a removal, and whatever a wstat changes, when that is answered; and everything when a wstat that changes nothing is.
+ * If the database cannot be written, Rclunk says so by an error.
  *
  * Changes gather in one transaction and are committed together: of several clients that close files at once the first commits
  * for all. The database's own log brings it back to the last commit after a crash; init then throws away files that had been
