@@ -107,4 +107,66 @@ here "flush_loop again" serve "$bin/examples/flush_loop" "$sock" 0
 check "it can be read" reads / "That took its time."
 check "and not written" not styx write / <<<lost
 here "is ended too" not stop
+rm -f "$sock"
+
+talk() { timeout 60 "$bin/test/talk" -a "$sock" "$1"; }
+here "counter" serve "$bin/examples/counter" "$sock"
+check "adds" styx write /ctl <<<"add 5"
+check "adds again" styx write /ctl <<<"add -12"
+check "shows it" reads /count -7
+check "does not know every command" not styx write /ctl <<<"sub 1"
+check "nor every number" not styx write /ctl <<<"set 12x"
+refusal() { ! said=$(styx write /ctl <<<"$1" 2>&1) && [[ $said == *"$2"* ]]; }
+check "and says so" refusal "sub 1" "the commands are: add N, set N, reset"
+check "says what overflows" refusal "add -9223372036854775807" "the sum is too large"
+check "has not moved" reads /count -7
+check "says how it is" reads /status $'count -7\ncommands 2\nerrors 4'
+check "forgets" styx write /ctl <<<reset
+check "all of it" reads /count 0
+check "its controls cannot be read" not styx read /ctl
+here "ends" stop
+check "its socket is gone" not test -e "$sock"
+
+check "queue says how it is called" not "$bin/examples/queue"
+here "queue" serve "$bin/examples/queue" "$sock"
+check "loses no item to a flush or a hangup" talk queue.st
+drink() { timeout 30 "$bin/styx" -a "$sock" read /out >"$scratch/drunk$1" 2>/dev/null & readers+=($!); }
+readers=()
+drink 1
+drink 2
+drink 3
+for i in {1..30}; do check "item $i" styx write /in <<<"item $i"; done
+drunk() { [[ $(cat "$scratch"/drunk? | sort -V) == "$(seq -f 'item %g' 30; echo last)" ]]; }
+check "three readers get thirty items, and what was given back, each once" soon drunk
+here "ends, with readers waiting, at the second signal" stop_twice
+wait "${readers[@]}" 2>/dev/null || true
+
+here "jobs" serve "$bin/examples/jobs" "$sock"
+check "makes a job for each opener and takes it away again" talk jobs.st
+lists() { [[ $(styx ls /) == "$1" ]]; }
+check "also when the client has died" soon lists new
+here "ends" stop
+
+mkfifo "$scratch/pipe"
+print() { timeout 60 "$bin/styx" -a "$sock" write /print >/dev/null 2>&1 <<<"$1" & writers+=($!); }
+writers=()
+check "fifo_service says what is wrong with a pipe" not "$bin/examples/fifo_service" "$sock" "$scratch/drunk1"
+here "fifo_service" serve "$bin/examples/fifo_service" "$sock" "$scratch/pipe"
+print first
+check "its printer has a line, and waits for a reader" soon reads /status "waiting 0 printing 1"
+check "what nobody prints yet can be taken back" talk fifo_service.st
+check "by hangup too" soon reads /status "waiting 0 printing 1"
+print second
+prints() { timeout 20 cat "$scratch/pipe"; }
+printed() { while ! grep -q second "$scratch/printed"; do prints >>"$scratch/printed" || return 1; done; }
+touch "$scratch/printed"
+here "prints" printed
+check "what was written, and nothing that was given up" test "$(sort "$scratch/printed")" = $'first\nsecond'
+here "who wrote hears of it" wait "${writers[@]}"
+writers=()
+print third
+check "prints again" soon reads /status "waiting 0 printing 1"
+here "ends in order, although nobody reads" stop
+wait "${writers[@]}" 2>/dev/null || true
+check "its socket is gone" not test -e "$sock"
 checks_done
