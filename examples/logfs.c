@@ -13,15 +13,13 @@
  *
  * logfs.c is the program and the table of operations, logfs_set.c changes attributes, logfs_store.c has the database. */
 #include "logfs_fs.h"
+#include "serve_threads.h"
 
 #include <errno.h>
 #include <search.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <styx/server.h>
-#include <unistd.h>
 
 /* ---- nodes: one for each file that is in use, since that is what removal and exclusive use have to know ---- */
 
@@ -385,7 +383,10 @@ static styx_answer remove_file(styx_req *req, void *node) {
 
 static styx_err init(void *ctx) {
   struct logfs *fs = ctx;
-  return store_open(&fs->store, fs->path, fs->owner);
+  styx_err err = store_open(&fs->store, fs->path, fs->owner);
+  if (err)
+    fprintf(stderr, "logfs: cannot use %s\n", fs->path);
+  return err;
 }
 
 static void cleanup(void *ctx) {
@@ -421,56 +422,11 @@ const styx_fs_ops logfs_ops = {
     .forget = forget,
 };
 
-static void log_stderr(void *arg, styx_level level, const char *peer, const char *what, const char *detail) {
-  (void)arg;
-  if (level <= STYX_LOG_WARN)
-    fprintf(stderr, "logfs: %s%s%s: %s\n", peer, *peer ? ": " : "", what, detail);
-}
-
-/* Until a signal comes. */
-static styx_err serve(styx_server *server, const styx_addr *addr) {
-  sigset_t signals;
-  int signal, fd;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, NULL); /* in the server's threads too */
-  styx_err err = styx_announce(addr, &fd, NULL);
-  if (err)
-    return err;
-  err = styx_server_listen(server, fd);
-  if (!err)
-    err = styx_server_start(server);
-  if (!err) {
-    sigwait(&signals, &signal);
-    err = styx_server_stop(server, 5000000000u, NULL);
-  }
-  if (addr->net == STYX_NET_UNIX)
-    unlink(addr->path);
-  return err;
-}
-
 int main(int argc, char **argv) {
-  styx_addr addr;
-  const char *why = "";
   if (argc != 3) {
     fprintf(stderr, "usage: logfs ADDRESS DATABASE\n");
     return 2;
   }
-  if (styx_addr_parse(&addr, argv[1], &why)) {
-    fprintf(stderr, "logfs: %s: %s\n", argv[1], why);
-    return 2;
-  }
   struct logfs fs = {.path = argv[2], .owner = "none"};
-  const styx_export export = {.fs = {&logfs_ops, &fs}};
-  const styx_server_config config = {.size = sizeof config, .exports = &export, .nexports = 1, .log = log_stderr};
-  styx_server *server = NULL;
-  styx_err err = styx_server_new(&server, &config);
-  if (!err)
-    err = serve(server, &addr);
-  if (err)
-    fprintf(stderr, "logfs: %s on %s: %s\n", argv[2], argv[1], styx_err_text(err));
-  if (err != STYX_EBUSY) /* then handlers are stuck in it */
-    styx_server_free(server);
-  return err ? 1 : 0;
+  return serve_threads("logfs", argv[1], (styx_fs){&logfs_ops, &fs});
 }

@@ -169,4 +169,36 @@ check "prints again" soon reads /status "waiting 0 printing 1"
 here "ends in order, although nobody reads" stop
 wait "${writers[@]}" 2>/dev/null || true
 check "its socket is gone" not test -e "$sock"
+
+# Two servers, each with a file of its own and one that both have; the first is the bell, whose reads wait.
+mkdir "$scratch/dir"
+echo second >"$scratch/dir/bell"
+echo own >"$scratch/dir/own"
+mkdir "$scratch/dir/sub"
+echo deep >"$scratch/dir/sub/deep"
+here "a bell" serve "$bin/examples/bell" "$scratch/first"
+bell=$pid
+here "a directory" start "${as_me[@]}" -l "$scratch/second" -e "$scratch/dir"
+directory=$pid
+check "union says how it is called" not "$bin/examples/union" "$sock"
+check "union says whom it cannot reach" not "$bin/examples/union" "$sock" "$scratch/nowhere"
+here "union" serve "$bin/examples/union" "$sock" "$scratch/first" "$scratch/second"
+check "shows what both have, once" test "$(styx ls / | sort | tr '\n' ' ')" = "bell own sub "
+check "reads what the second has" reads /own own
+check "and below" reads /sub/deep deep
+check "and up again" reads /sub/../sub/../own own
+check "has no other" not styx read /none
+check "writes" styx write /sub/deep <<<deeper
+check "to the server" grep -q deeper "$scratch/dir/sub/deep"
+check "passes refusals on" not styx write /nothing <<<x
+readers=()
+listen 8
+here "rings the first one's bell" ring dong
+check "which is heard" grep -q dong "$scratch/heard8"
+check "gives up what is given up" talk union.st
+kill -TERM "$directory" && wait "$directory" || true
+check "hears when a server has gone" not reads /own own
+here "ends in order" stop
+pid=$bell
+here "so does the bell, with nobody waiting" stop
 checks_done
