@@ -1,4 +1,4 @@
-/* logfs_fs.h: the filesystem in front of logfs_store.h, between its two files. */
+/* logfs_fs.h: the filesystem in front of logfs_store.h: what its files have in common. */
 #ifndef LOGFS_FS_H
 #define LOGFS_FS_H
 
@@ -32,8 +32,6 @@ struct handle {
   char user[STORE_NAME + 1];
 };
 
-extern const styx_fs_ops logfs_ops;
-
 /* One change of the store on behalf of handle, which may be NULL: begin, what is to be done, end. A transaction that grows
  * large is committed at the end. */
 styx_err logfs_begin(struct logfs *fs);
@@ -56,6 +54,20 @@ styx_err logfs_unlink(struct logfs *fs, struct row *row, styx_str user);
 /* Inside a change: cut row to length and make it so long. ECANCELED when req, which may be NULL, is cancelled meanwhile. */
 styx_err logfs_resize(struct logfs *fs, struct row *row, uint64_t length, const styx_req *req);
 
+styx_qid logfs_qid(const struct row *row);
+/* ECANCELED is for a change that was given up, and undone: nothing has happened. */
+styx_answer logfs_failed(styx_req *req, styx_err err);
+
+/* logfs_open.c */
+styx_answer logfs_attach(styx_req *req);
+styx_answer logfs_walk(styx_req *req, void *node, styx_str name);
+styx_answer logfs_open(styx_req *req, void *node, uint32_t flags);
+styx_answer logfs_create(styx_req *req, void *node, styx_str name, uint32_t flags, uint32_t mode, uint32_t gid);
+styx_err logfs_close(void *ctx, void *node, void *handle);
+styx_answer logfs_remove(styx_req *req, void *node);
+void logfs_forget(void *ctx, void *node);
+
+/* logfs_set.c */
 styx_answer logfs_setattr(styx_req *req, void *node, void *handle, const styx_setattr *set);
 
 #endif

@@ -238,9 +238,7 @@ styx_answer logfs_setattr(styx_req *req, void *node, void *handle, const styx_se
     err = check(fs, &row, &c);
   if (!err && !(err = logfs_begin(fs)))
     err = logfs_end(fs, handle, apply(fs, &row, &c, req));
-  if (err == ECANCELED)
-    return styx_reply_interrupted(req);
   if (!err)
     err = logfs_commit(fs);
-  return err ? styx_reply_error(req, err) : styx_reply_ok(req);
+  return err ? logfs_failed(req, err) : styx_reply_ok(req);
 }
