@@ -134,14 +134,13 @@ static styx_answer status_read(styx_req *req, void *aux, void *handle, uint64_t 
 
 /* ---- new ---- */
 
+/* Counted when it is there: it cannot go before the opener of new does. */
 static styx_err add_file(struct job *job, const char *name, uint32_t mode, const styx_file_ops *ops) {
   styx_file *file;
-  pthread_mutex_lock(&jobs.lock);
-  job->refs++;
-  pthread_mutex_unlock(&jobs.lock);
   styx_err err = styx_tree_file(jobs.tree, job->dir, name, mode, ops, job, &file);
-  if (err)
-    job_put(job);
+  pthread_mutex_lock(&jobs.lock);
+  job->refs += !err;
+  pthread_mutex_unlock(&jobs.lock);
   return err;
 }
 

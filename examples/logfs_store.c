@@ -40,8 +40,8 @@ static const char *const texts[ALL] = {
     [FIND] = "SELECT " COLUMNS " FROM file WHERE parent = ?1 AND name = ?2",
     [LIST] = "SELECT " COLUMNS " FROM file INDEXED BY entry WHERE parent = ?1 AND id > ?2 ORDER BY id",
     [INSERT] = "INSERT INTO file(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    [UPDATE] = "UPDATE file SET parent = ?2, name = ?3, mode = ?4, vers = ?5, length = ?6, atime = ?7, mtime = ?8,"
-               " uid = ?9, gid = ?10, muid = ?11 WHERE id = ?1",
+    [UPDATE] = ("UPDATE file SET parent = ?2, name = ?3, mode = ?4, vers = ?5, length = ?6, atime = ?7, mtime = ?8,"
+                " uid = ?9, gid = ?10, muid = ?11 WHERE id = ?1"),
     [DELETE] = "DELETE FROM file WHERE id = ?1",
     [GRAB] = "SELECT bytes FROM chunk WHERE file = ?1 AND n = ?2",
     [PUT] = "INSERT OR REPLACE INTO chunk(file, n, bytes) VALUES(?1, ?2, ?3)",

@@ -196,7 +196,8 @@ listen 8
 here "rings the first one's bell" ring dong
 check "which is heard" grep -q dong "$scratch/heard8"
 check "gives up what is given up" talk union.st
-kill -TERM "$directory" && wait "$directory" || true
+kill -TERM "$directory"
+wait "$directory" || true
 check "hears when a server has gone" not reads /own own
 here "ends in order" stop
 pid=$bell

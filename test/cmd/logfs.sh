@@ -39,13 +39,20 @@ printf 'this is no database, and 9P does not change that; it is a text of more t
 check "a file that is no database is refused" not "$bin/examples/logfs" "$scratch/sock2" "$scratch/text"
 check "and left alone" grep -q 'no database' "$scratch/text"
 
-mkdir "$scratch/crash"
-crash() { timeout 500 "$bin/test/logfs_crash" -n "$1" "$2" "$scratch/crash"; }
-here "$crashes crashes lose nothing" crash "$crashes" "$bin/examples/logfs"
+# crash PROGRAM CRASHES [SEED...]
+crash() {
+  rm -rf "$scratch/crash"
+  mkdir "$scratch/crash"
+  timeout 500 "$bin/test/logfs_crash" -n "$2" "${@:3}" "$1" "$scratch/crash"
+}
+here "$crashes crashes lose nothing" crash "$bin/examples/logfs" "$crashes"
 cat "$scratch/said"
-# The same test has to find what is wrong with a server that forgets to commit.
-rm -f "$scratch"/crash/*
-crash 3 "$bin/test/logfs_forgets" >"$scratch/forgets" 2>&1 && status=0 || status=$?
-check "a server that forgets to commit is found out" test "$status" = 1
-check "for that reason" grep -q 'not ok: client [0-7]: lost: ' "$scratch/forgets"
+here "$crashes power cuts lose nothing" crash "$bin/test/logfs_power" "$crashes"
+cat "$scratch/said"
+# The same test has to find what is wrong where a commit is forgotten, and where the disk has not synced what it says it has.
+for wrong in forgets lies; do
+  crash "$bin/test/logfs_$wrong" 10 -s 7 >"$scratch/wrong" 2>&1 && status=0 || status=$?
+  check "what is wrong with a server or disk that $wrong is found" test "$status" = 1
+  check "for that reason" grep -Eq '^not ok: (client|database)|does not start' "$scratch/wrong"
+done
 checks_done
