@@ -139,7 +139,7 @@ styx_err store_end(struct store *s, styx_err err) {
 }
 
 styx_err store_commit(struct store *s) {
-  if (!s->open || (FORGETS && s->transaction > FORGETS))
+  if (!s->open || (FORGETS > 0 && s->transaction > FORGETS))
     return STYX_OK;
   styx_err err = store_run(s, COMMIT);
   if (err)

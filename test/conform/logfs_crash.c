@@ -421,8 +421,8 @@ static const char *const rules[] = {
     "SELECT count(*) FROM file WHERE parent IS NULL AND id <> 1",
     "SELECT count(*) <> 1 FROM file WHERE id = 1 AND parent IS NULL",
     "SELECT count(*) FROM file WHERE parent NOT IN (SELECT id FROM file WHERE mode & 0x80000000)",
-    "WITH RECURSIVE tree(id) AS (VALUES(1) UNION SELECT file.id FROM file, tree WHERE file.parent = tree.id)"
-    " SELECT count(*) FROM file WHERE id NOT IN tree",
+    ("WITH RECURSIVE tree(id) AS (VALUES(1) UNION SELECT file.id FROM file, tree WHERE file.parent = tree.id)"
+     " SELECT count(*) FROM file WHERE id NOT IN tree"),
     "SELECT count(*) FROM chunk WHERE file NOT IN (SELECT id FROM file WHERE NOT mode & 0x80000000)",
     "SELECT count(*) FROM chunk, file WHERE chunk.file = file.id AND n * 16384 + length(bytes) > file.length",
     "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
