@@ -41,12 +41,10 @@ struct job {
 
 static styx_err job_open(void *aux, styx_str user, uint32_t flags, void **handle) {
   struct job *job = aux;
-  (void)user;
+  (void)user, (void)flags;
   pthread_mutex_lock(&jobs.lock);
   bool gone = job->opened == 0; /* its directory is being taken away */
   job->opened += !gone;
-  if (!gone && (flags & STYX_O_TRUNC))
-    job->len = 0;
   pthread_mutex_unlock(&jobs.lock);
   *handle = job;
   return gone ? ENOENT : STYX_OK;
@@ -95,6 +93,17 @@ static styx_answer ctl_write(styx_req *req, void *aux, void *handle, uint64_t of
   job->commands++;
   pthread_mutex_unlock(&jobs.lock);
   return styx_reply_count(req, count);
+}
+
+static styx_err data_open(void *aux, styx_str user, uint32_t flags, void **handle) {
+  struct job *job = aux;
+  styx_err err = job_open(aux, user, flags, handle);
+  if (err || !(flags & STYX_O_TRUNC))
+    return err;
+  pthread_mutex_lock(&jobs.lock);
+  job->len = 0;
+  pthread_mutex_unlock(&jobs.lock);
+  return STYX_OK;
 }
 
 static styx_answer data_read(styx_req *req, void *aux, void *handle, uint64_t offset, uint32_t count) {
@@ -148,7 +157,7 @@ static styx_err fill(struct job *job) {
   static const styx_file_ops ctl = {
       .size = sizeof ctl, .open = job_open, .write = ctl_write, .close = job_close, .destroy = job_put};
   static const styx_file_ops data = {.size = sizeof data,
-                                     .open = job_open,
+                                     .open = data_open,
                                      .read = data_read,
                                      .write = data_write,
                                      .close = job_close,
