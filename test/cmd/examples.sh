@@ -147,7 +147,10 @@ lists() { [[ $(styx ls /) == "$1" ]]; }
 check "also when the client has died" soon lists new
 here "ends" stop
 
-mkfifo "$scratch/pipe"
+mkfifo "$scratch"/pipe{,2,3}
+here "fifo_service with three printers" serve "$bin/examples/fifo_service" "$sock" "$scratch"/pipe{,2,3}
+check "prints what is not given up, once" timeout 60 "$bin/test/fifo_load" "$sock" "$scratch"/pipe{,2,3}
+here "ends" stop
 print() { timeout 60 "$bin/styx" -a "$sock" write /print >/dev/null 2>&1 <<<"$1" & writers+=($!); }
 writers=()
 check "fifo_service says what is wrong with a pipe" not "$bin/examples/fifo_service" "$sock" "$scratch/drunk1"
