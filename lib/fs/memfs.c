@@ -81,7 +81,7 @@ static styx_err write_portion(const struct writing *w, bool append, size_t n, si
   if (offset > (uint64_t)INT64_MAX - (w->count - w->done))
     return EFBIG;
   styx_err err = sx_pages_write(&w->file->pages, offset, w->data + w->done, n, done);
-  if (offset + *done > length)
+  if (*done && offset + *done > length)
     atomic_store_explicit(&w->file->node.length, offset + *done, memory_order_relaxed);
   return err;
 }
