@@ -219,6 +219,7 @@ styx_memfs *styx_memfs_new(const styx_memfs_config *given) {
   if (config.allocator)
     fs->alloc = *config.allocator;
   fs->quota.max = config.max_bytes;
+  fs->max_files = config.max_files;
   if (sx_space_init(&fs->space, config.allocator, sizeof(struct sx_memfile), fini_file, styx_str_of(config.user),
                     config.mode & STYX_DMPERM)) {
     sx_free(config.allocator, fs, sizeof *fs);
