@@ -23,9 +23,40 @@ extern "C" {
 
 typedef struct styx_hostfs styx_hostfs;
 
+/* Somebody whom the export knows, and who that is on the host. */
+typedef struct styx_hostfs_user {
+  const char *name; /* as in Tattach; "*": whoever has no row */
+  uint32_t uid, gid;
+  const uint32_t *groups; /* besides gid; may be NULL when there are none */
+  size_t ngroups;
+} styx_hostfs_user;
+
+/* Who is nobody. Source: the words of exports(5). */
+typedef enum styx_squash {
+  STYX_SQUASH_ROOT, /* whose row has uid 0 */
+  STYX_SQUASH_NONE,
+  STYX_SQUASH_ALL /* everybody, whatever rows there are */
+} styx_squash;
+
+typedef struct styx_hostfs_config {
+  size_t size;                     /* sizeof(styx_hostfs_config): fields past it count as zero */
+  const styx_allocator *allocator; /* NULL: malloc; copied */
+  const styx_hostfs_user *users;   /* copied */
+  size_t nusers;                   /* 0: everybody acts as who serves */
+  styx_squash squash;              /* without users only STYX_SQUASH_ALL means something */
+  uint32_t anon_uid, anon_gid;     /* nobody; 0: 65534 */
+  uint32_t descriptors; /* at most so many for files that fids are on and that are not open; 0: half of RLIMIT_NOFILE */
+  bool special;         /* FIFOs and devices may be opened */
+} styx_hostfs_config;
+
 /* Open dir (a path, or an open descriptor of a directory when path is NULL: taken over when this succeeds). Errors are the kernel's; ENOSYS
  * where it has no openat2 (before Linux 5.6). May block, like every operation of this filesystem. */
 STYX_API styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator);
+/* The same with a config, which may be NULL. With users, or STYX_SQUASH_ALL, EPERM unless the process is root with the power to
+ * be others (CAP_SETUID, CAP_SETGID); it has to stay that, and to keep its groups. EEXIST for two rows of one name, EINVAL for an
+ * id that is none. */
+STYX_API styx_err styx_hostfs_new_with(styx_hostfs **out, const char *path, int dirfd,
+                                       const styx_hostfs_config *config);
 /* Only when no session serves it any more. */
 STYX_API void styx_hostfs_free(styx_hostfs *hostfs);
 STYX_API styx_fs styx_hostfs_fs(styx_hostfs *hostfs);
