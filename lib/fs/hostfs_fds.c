@@ -209,21 +209,24 @@ static bool is_object(const struct sx_host_id *id, int fd) {
   return sx_host_id_eq(&found, id);
 }
 
-/* The object has one name for good, or none that we know of. */
-static bool has_handle(styx_hostfs *h, const struct sx_host_node *node, int fd) {
-  if (!node->fh)
-    return true; /* it was never closed */
+/* ESTALE: it is another. */
+static styx_err check(styx_hostfs *h, const struct sx_host_node *node, int fd) {
+  if (!is_object(&node->object, fd))
+    return ESTALE;
   struct sx_host_fh *fh = fh_of(h, fd);
-  bool same = fh && fh_eq(fh, node->fh);
+  if (!fh)
+    return ENOMEM;
+  bool same = fh_eq(fh, node->fh); /* it has one, since it was closed */
   sx_host_fh_free(h, fh);
-  return same;
+  return same ? STYX_OK : ESTALE;
 }
 
 static int verified(styx_hostfs *h, const struct sx_host_node *node, int fd) {
-  if (fd < 0 || (is_object(&node->object, fd) && has_handle(h, node, fd)))
+  styx_err err = fd < 0 ? STYX_OK : check(h, node, fd);
+  if (!err)
     return fd;
   close(fd);
-  return -ESTALE;
+  return -err;
 }
 
 /* node is at its place in the directory dirfd, or not. */
