@@ -310,6 +310,15 @@ Test(hostfs_users, power_that_was_lost_serves_nobody) {
   cr_assert_neq(err, STYX_OK);
 }
 
+Test(hostfs_users, power_that_was_lost_removes_nothing_on_close) {
+  ok(make_as(GROOT, F, "f", 0666, STYX_OWRITE | STYX_ORCLOSE));
+  cr_assert_eq(seteuid(BOB), 0);
+  styx_err err = p9_clunk(p, F);
+  cr_assert_eq(seteuid(0), 0);
+  cr_assert_eq(err, EPERM);
+  cr_assert(host_has("f"));
+}
+
 /* ---- many threads, each for another ---- */
 
 static void *work_as(void *arg) {
