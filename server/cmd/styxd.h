@@ -72,9 +72,10 @@ void styxd_complain(const char *fmt, ...) STYX_PRINTF(1, 2);
 
 typedef struct styx_hostfs_user styx_hostfs_user; /* styx/hostfs.h */
 
-/* The rows of a file, and their number. False when it cannot be read or a line is wrong, which has been said. Allocates what
- * lives as long as the program. */
+/* The rows of a file, and their number. False when it cannot be read or a line is wrong, which has been said; nothing is left
+ * then. */
 bool styxd_map_read(const char *file, styx_hostfs_user **rows, size_t *n);
+void styxd_map_free(styx_hostfs_user *rows, size_t n);
 
 /* ---- exports: styxd_exports.c ---- */
 

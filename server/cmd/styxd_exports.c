@@ -53,15 +53,16 @@ bool styxd_exports_open(struct styxd_export *exports, size_t n, const char *owne
   if (map && !styxd_map_read(map, &users, &config.nusers))
     return false;
   config.users = users;
-  for (size_t i = 0; i < n; i++) {
-    struct styxd_export *e = &exports[i];
-    out[i] = (styx_export){.name = e->name, .path = e->path, .readonly = e->readonly};
-    if (!(e->path ? open_dir(e, config, &out[i]) : open_mem(e, owner, &out[i]))) {
-      styxd_exports_close(exports, i);
-      return false;
-    }
+  size_t opened = 0;
+  for (bool ok = true; ok && opened < n; opened += ok) {
+    struct styxd_export *e = &exports[opened];
+    out[opened] = (styx_export){.name = e->name, .path = e->path, .readonly = e->readonly};
+    ok = e->path ? open_dir(e, config, &out[opened]) : open_mem(e, owner, &out[opened]);
   }
-  return true;
+  styxd_map_free(users, config.nusers);
+  if (opened < n)
+    styxd_exports_close(exports, opened);
+  return opened == n;
 }
 
 void styxd_exports_close(struct styxd_export *exports, size_t n) {

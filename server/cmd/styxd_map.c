@@ -32,11 +32,10 @@ static bool fill_groups(styx_hostfs_user *row, const char *name) {
     gid_t *more = reallocarray(groups, (size_t)n, sizeof *more);
     if (!more)
       return false;
-    groups = more;
+    row->groups = groups = more;
     if (getgrouplist(name, row->gid, groups, &n) >= 0)
       break;
   }
-  row->groups = groups;
   row->ngroups = (size_t)n;
   return true;
 }
@@ -104,6 +103,14 @@ static bool parse_line(struct map *m, char *line) {
   return add_row(m, name, host);
 }
 
+void styxd_map_free(styx_hostfs_user *rows, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    free((void *)(uintptr_t)rows[i].name);
+    free((void *)(uintptr_t)rows[i].groups);
+  }
+  free(rows);
+}
+
 bool styxd_map_read(const char *file, styx_hostfs_user **rows, size_t *n) {
   struct map m = {.file = file};
   char *line = NULL;
@@ -126,7 +133,11 @@ bool styxd_map_read(const char *file, styx_hostfs_user **rows, size_t *n) {
     ok = wrong(&m, "no line names a user", "");
   fclose(f);
   free(line);
-  *rows = m.rows;
-  *n = m.n;
+  if (ok) {
+    *rows = m.rows;
+    *n = m.n;
+  } else {
+    styxd_map_free(m.rows, m.n);
+  }
   return ok;
 }
