@@ -3,8 +3,19 @@
  * Every access goes through openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS from a descriptor of the directory: no
  * path string from a client is ever resolved by the kernel from the outside, and nothing beyond the directory is reachable.
  * A node names the object, not its path: renames by anybody and removal do not disturb a fid. Symbolic links are shown as
- * what they point to where that lies beneath the export. Permissions are the kernel's, of the process that serves.
- * qid.path is equal across restarts and between servers of the same directory (design.md 6).
+ * what they point to where that lies beneath the export. Permissions are the kernel's, of the process that serves or of the user
+ * that the config names for who asks. qid.path is equal across restarts and between servers of the same directory (design.md 6).
+ *
+ * There may be more nodes than descriptors. One that is not in use gives its own up when there are too many, and is opened again,
+ * at its place, when it is used; what is found there has to be the same object (device, inode, time of birth, file handle). ESTALE
+ * when it is not, because somebody else has moved or removed it meanwhile; root finds it by its file handle all the same. So
+ * only open files need a descriptor each: EMFILE when there is none.
+ *
+ * Names: 9P's are UTF-8, the host's are bytes. A byte that is no part of valid UTF-8 is shown as a character of a private plane
+ * (U+10FE80 to U+10FEFF) in listings, stat and walks alike, and each name has one form only.
+ *
+ * FIFOs, devices and sockets are opened only where the config says so (EACCES, with words), and never wait for the other end; nor
+ * does anything wait for a lease of somebody else (EAGAIN).
  *
  * Operations may block. On filesystems that are known to be local (ext2 to ext4, XFS, Btrfs, tmpfs, ramfs) attach, walk, getattr
  * and read are declared nowait (fs.h): what the kernel has in memory is answered at once. read is declared blocking too: one of
