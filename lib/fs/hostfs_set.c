@@ -50,6 +50,16 @@ static styx_err set_times_again(struct change *c) {
   return STYX_OK;
 }
 
+/* Between two names of one file the kernel does nothing, and says that it went well. */
+static void end_old_name(const struct change *c) {
+  struct statx st;
+  if (sx_host_statx(c->place.dirfd, c->place.name, &st))
+    return;
+  const struct sx_host_id there = sx_host_id_of(&st);
+  if (sx_host_id_eq(&there, &c->node->entry))
+    (void)unlinkat(c->place.dirfd, c->place.name, 0);
+}
+
 /* Replacing is tried only when something is there, since only that cannot be taken back. */
 static styx_err set_name(struct change *c) {
   int dir = c->place.dirfd;
@@ -60,6 +70,8 @@ static styx_err set_name(struct change *c) {
   }
   if (bad)
     return errno == EEXIST ? ENOTEMPTY : errno;
+  if (c->replaced)
+    end_old_name(c);
   sx_host_node_renamed(c->h, c->node, c->name);
   return STYX_OK;
 }

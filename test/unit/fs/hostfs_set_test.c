@@ -121,6 +121,15 @@ Test(hostfs_set, a_hard_link_is_renamed_alone) {
   cr_assert(host_has("three") && !host_has("two"));
 }
 
+Test(hostfs_set, renaming_over_another_name_of_the_same_file_leaves_one) {
+  host_write("one", "text");
+  cr_assert_eq(link(host("one"), host("two")), 0);
+  ok(p9_walk(p, ROOT, F, "one"));
+  ok(wstat_name(F, "two"));
+  cr_assert(host_holds("two", "text") && !host_has("one"));
+  cr_assert(styx_str_is(stat_of(F).name, "two"));
+}
+
 /* ---- all or nothing ---- */
 
 /* The wstat fails with err, and file "f" is as it was. */
