@@ -277,17 +277,15 @@ static int open_by_handle(styx_hostfs *h, const struct sx_host_node *node) {
   return fd < 0 ? errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ESTALE : verified(h, node, fd);
 }
 
-static bool is_shortage(int err) { return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EAGAIN; }
-
 /* As who serves: who may use a node has shown that when it was reached, as with a descriptor that was kept. */
 static int find_again(styx_hostfs *h, struct sx_host_node *node) {
   const struct sx_host_user *user = sx_host_unbecome(h->users);
   int fd = open_by_way(h, node);
-  if (fd < 0 && !is_shortage(fd))
+  if (fd < 0 && !sx_host_is_passing(fd))
     fd = open_by_handle(h, node);
   styx_err err = sx_host_become(h->users, user);
   if (!err)
-    return fd < 0 && !is_shortage(fd) ? -ESTALE : fd;
+    return fd < 0 && !sx_host_is_passing(fd) ? -ESTALE : fd;
   if (fd >= 0)
     close(fd);
   return -err;
