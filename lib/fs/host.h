@@ -1,6 +1,8 @@
 /* fs/host.h: what the files of hostfs share.
  *
  * A node is an object of the host, held by an O_PATH descriptor, and the place it was reached at: parent node and name.
+ * There may be more nodes than descriptors: one that nobody uses just now gives its own up and gets it back at its place, or
+ * by its file handle where we may (hostfs_fds.c). What is found has to be the same object.
  * Whatever is done to the object goes through the descriptor, so renames and removal do not matter. The place is needed
  * to remove or rename, for removal on close, and for ".."; before it is used it is verified to lead to the object still,
  * and when somebody else has moved the object it is looked for where the kernel says it is now (sx_host_locate). The kernel
@@ -54,10 +56,18 @@ struct sx_host_node {
   uint64_t key;                /* of parent, name and object; lock */
   size_t refs;                 /* answers, and child nodes; lock */
   char *name;                  /* as the host spells it, terminated; lock */
-  int fd;                      /* O_PATH, close on exec; immutable, as are the next two */
-  struct sx_host_id object;    /* what fd is */
+  struct sx_host_id object;    /* what it is; immutable, as is the next */
   struct sx_host_id entry;     /* what the name is: the object, or the symbolic link that led to it */
+
+  int fd;                    /* O_PATH, close on exec; good while pinned; the root's always */
+  _Atomic uint32_t pins;     /* who use fd just now, or SX_HOST_CLOSED */
+  atomic_bool recent;        /* used since the hand of the clock came by */
+  struct sx_host_node *next; /* with prev: the ring of those that have a descriptor; lock */
+  struct sx_host_node *prev; /* NULL: not in it */
+  struct sx_host_fh *fh;     /* what names the object for good; NULL: not asked yet; lock, until it is set */
 };
+
+#define SX_HOST_CLOSED UINT32_MAX
 
 enum { SX_HOST_IDS = 64, SX_HOST_IDTEXT = 64 };
 
@@ -72,6 +82,10 @@ struct sx_host_ids {
   } rows[SX_HOST_IDS];
 };
 
+struct sx_host_fh;
+struct sx_host_user;
+struct sx_host_users;
+
 struct styx_hostfs {
   styx_fs_ops table; /* immutable, as are all to root */
   styx_allocator alloc;
@@ -82,6 +96,13 @@ struct styx_hostfs {
   struct sx_host_node *root; /* one reference is ours */
   pthread_mutex_t lock;      /* guards nodes and what sx_host_node says; never held over a system call */
   struct sx_table nodes;     /* key -> chain of nodes */
+  struct sx_host_node *hand; /* of the clock: the next of the ring that may have to give its descriptor up; lock */
+  atomic_size_t open;        /* in the ring; written with lock */
+  size_t max_open;           /* immutable, as are the next four */
+  int mount_fd;              /* where file handles are opened; -1: we may not */
+  int mount_id;              /* of the root */
+  bool special;              /* FIFOs and devices may be opened */
+  const struct sx_host_users *users; /* NULL: everybody is who serves */
   struct sx_host_ids ids;
   _Atomic bool no_cached_walk,
       no_cached_read; /* the kernel, or the filesystem, has no such call: it is not tried again */
@@ -141,15 +162,41 @@ void sx_host_node_name(styx_hostfs *h, const struct sx_host_node *node, char buf
 /* The object of node has been given this name in its directory. Out of memory it keeps the old one: sx_host_locate copes. */
 void sx_host_node_renamed(styx_hostfs *h, struct sx_host_node *node, const char *name);
 
+/* ---- descriptors of nodes (hostfs_fds.c) ----
+ *
+ * Between sx_host_pin and sx_host_unpin the descriptor of a node stays what it is. Whoever pins has a reference to the node, and
+ * holds no lock. */
+
+/* It, or a negative errno: ESTALE when the object can no longer be found. May block. */
+int sx_host_pin(styx_hostfs *h, struct sx_host_node *node);
+/* The same where nobody may wait: EAGAIN when it has none just now. */
+int sx_host_pin_now(struct sx_host_node *node);
+void sx_host_unpin(struct sx_host_node *node);
+
+/* node, which is new, has fd. With the lock. */
+void sx_host_fd_give(styx_hostfs *h, struct sx_host_node *node, int fd);
+/* It is going: its descriptor, to be closed without the lock, or -1. With the lock; nobody has pinned it. */
+int sx_host_fd_take(styx_hostfs *h, struct sx_host_node *node);
+/* No room for another descriptor but by taking some node's? */
+bool sx_host_fds_full(const styx_hostfs *h);
+/* Let nodes give descriptors up while there are more than may be. May block. */
+void sx_host_fds_trim(styx_hostfs *h);
+/* Let some nodes give theirs up although there are fewer; false when none could. May block. */
+bool sx_host_fds_spare(styx_hostfs *h);
+void sx_host_fh_free(styx_hostfs *h, struct sx_host_fh *fh);
+
 /* ---- reaching things (hostfs_find.c) ---- */
 
-/* openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS and close-on-exec: a descriptor or the negative errno. */
-int sx_host_openat(int dirfd, const char *name, uint64_t flags, uint64_t mode);
+/* openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS and close-on-exec: a descriptor or the negative errno. Nodes give theirs up
+ * if there is none left. EAGAIN: somebody renames so much that the kernel cannot be sure of the way. */
+int sx_host_openat(styx_hostfs *h, int dirfd, const char *name, uint64_t flags, uint64_t mode);
 /* Open the object of an O_PATH descriptor of ours again, with other flags; as above. */
-int sx_host_reopen(int fd, int flags);
+int sx_host_reopen(styx_hostfs *h, int fd, int flags);
 
 /* A descriptor of what the symbolic link name in the directory dirfd leads to, or a negative errno. */
-int sx_host_follow(const styx_hostfs *h, int dirfd, const char *name);
+int sx_host_follow(styx_hostfs *h, int dirfd, const char *name);
+/* Is a failure of sx_host_follow no property of the link? */
+bool sx_host_is_passing(int err);
 
 enum { SX_HOST_FDPATH = sizeof "/proc/self/fd/-2147483648" };
 /* The path of a descriptor of ours, for system calls that take a path only. It is made here, from a number, so it leads to
@@ -159,7 +206,8 @@ void sx_host_fdpath(char buf[SX_HOST_FDPATH], int fd);
 /* Where node is now: name in the directory dirfd is node->entry. */
 struct sx_host_place {
   int dirfd;
-  int own; /* to be closed, or -1 */
+  int own;                     /* to be closed, or -1 */
+  struct sx_host_node *pinned; /* or NULL */
   char name[NAME_MAX + 1];
 };
 /* ENOENT: nowhere beneath the export. EBUSY: it is the export's root. */
@@ -172,11 +220,27 @@ struct sx_host_handle {
   int fd;
   bool stream; /* has no offset */
   bool rclose;
-  struct sx_host_cursor *cursor; /* a directory; NULL otherwise */
+  const struct sx_host_user *user; /* who opened it; NULL: who serves */
+  struct sx_host_cursor *cursor;   /* a directory; NULL otherwise */
 };
 
 struct sx_host_cursor *sx_host_cursor_new(styx_hostfs *h);
 void sx_host_cursor_free(styx_hostfs *h, struct sx_host_cursor *cursor);
+
+/* ---- users of the export (hostfs_users.c) ---- */
+
+/* Copies what config says of users; NULL in *out: it says nothing. EPERM: we cannot be somebody else. */
+styx_err sx_host_users_new(const struct sx_host_users **out, const styx_allocator *alloc,
+                           const styx_hostfs_config *config);
+void sx_host_users_free(const styx_allocator *alloc, const struct sx_host_users *users);
+/* Where users are known; NULL: not this one. */
+const struct sx_host_user *sx_host_user_of(const styx_hostfs *h, styx_str name);
+/* Have the operations that the kernel has to check done as who asks. */
+void sx_host_users_install(styx_fs_ops *table);
+/* Of this thread. EPERM: we cannot, and are who we were. NULL: stay that. */
+styx_err sx_host_become(const struct sx_host_users *users, const struct sx_host_user *user);
+/* Be who serves again; who that ends being. */
+const struct sx_host_user *sx_host_unbecome(const struct sx_host_users *users);
 
 /* ---- operations of styx_fs_ops ---- */
 

@@ -6,13 +6,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 static styx_answer attach(styx_req *req) {
   styx_hostfs *h = styx_req_ctx(req);
+  styx_str user = styx_req_user(req);
   struct statx st;
+  if (h->users && !sx_host_user_of(h, user))
+    return styx_reply_error_text(req, EACCES, "the user '%.*s' has no access to this export",
+                                 user.len > 64 ? 64 : (int)user.len, user.s);
   styx_err err = sx_host_statx(h->root->fd, "", &st);
   if (err)
     return styx_reply_error(req, err);
@@ -47,6 +53,8 @@ enum {
   AT_HAND = STYX_OP(attach) | STYX_OP(walk) | STYX_OP(read) | STYX_OP(getattr)
 };
 
+enum { MOST_OPEN = 1 << 20 };
+
 styx_fs styx_hostfs_fs(styx_hostfs *hostfs) { return (styx_fs){&hostfs->table, hostfs}; }
 
 /* ---- making ---- */
@@ -57,7 +65,7 @@ static int open_root(const char *path, int dirfd) {
   int from = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : dirfd;
   if (from < 0)
     return path ? -errno : -EBADF;
-  int root = sx_host_openat(from, ".", O_PATH | O_DIRECTORY, 0);
+  int root = sx_host_openat(NULL, from, ".", O_PATH | O_DIRECTORY, 0);
   if (path)
     close(from);
   return root;
@@ -87,7 +95,25 @@ static styx_err make_root(styx_hostfs *h, const char *path, int dirfd) {
   look_at_filesystem(h, fd);
   h->table = ops;
   h->table.nowait = h->local ? AT_HAND : 0;
+  if (h->users)
+    sx_host_users_install(&h->table);
   return sx_host_node_get(&h->root, h, NULL, "", fd, &st, NULL);
+}
+
+/* Root may open files by their handles. */
+static void prepare_handles(styx_hostfs *h) {
+  struct file_handle probe = {.handle_bytes = 0};
+  if (geteuid() != 0)
+    return;
+  (void)!name_to_handle_at(h->root->fd, "", &probe, &h->mount_id, AT_EMPTY_PATH); /* says so whatever it returns */
+  h->mount_fd = sx_host_reopen(NULL, h->root->fd, O_RDONLY | O_DIRECTORY);
+}
+
+/* The other half is for connections and for what is open. */
+static size_t half_of_all(void) {
+  struct rlimit files = {.rlim_cur = RLIM_INFINITY};
+  getrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur / 2 < MOST_OPEN ? (size_t)files.rlim_cur / 2 : MOST_OPEN;
 }
 
 static styx_err init(styx_hostfs *h, const char *path, int dirfd) {
@@ -101,8 +127,10 @@ static styx_err init(styx_hostfs *h, const char *path, int dirfd) {
   if (!err) {
     sx_table_init(&h->nodes, &h->alloc, seed);
     err = make_root(h, path, dirfd);
-    if (!err)
+    if (!err) {
+      prepare_handles(h);
       return STYX_OK;
+    }
     sx_table_fini(&h->nodes);
     sx_host_ids_fini(&h->ids);
   }
@@ -110,21 +138,41 @@ static styx_err init(styx_hostfs *h, const char *path, int dirfd) {
   return err;
 }
 
-styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator) {
-  styx_hostfs *h = sx_zalloc(allocator, sizeof *h);
+/* A config from an older program is shorter. */
+static styx_hostfs_config read_config(const styx_hostfs_config *given) {
+  styx_hostfs_config config = {0};
+  if (given)
+    memcpy(&config, given, given->size < sizeof config ? given->size : sizeof config);
+  return config;
+}
+
+styx_err styx_hostfs_new_with(styx_hostfs **out, const char *path, int dirfd, const styx_hostfs_config *given) {
+  const styx_hostfs_config config = read_config(given);
+  styx_hostfs *h = sx_zalloc(config.allocator, sizeof *h);
   if (!h)
     return ENOMEM;
-  if (allocator)
-    h->alloc = *allocator;
-  styx_err err = init(h, path, dirfd);
+  if (config.allocator)
+    h->alloc = *config.allocator;
+  h->mount_fd = -1;
+  h->special = config.special;
+  h->max_open = config.descriptors ? config.descriptors : half_of_all();
+  styx_err err = sx_host_users_new(&h->users, &h->alloc, &config);
+  if (!err)
+    err = init(h, path, dirfd);
   if (err) {
-    sx_free(allocator, h, sizeof *h);
+    sx_host_users_free(&h->alloc, h->users);
+    sx_free(config.allocator, h, sizeof *h);
     return err;
   }
   if (!path)
     close(dirfd);
   *out = h;
   return STYX_OK;
+}
+
+styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator) {
+  const styx_hostfs_config config = {.size = sizeof config, .allocator = allocator};
+  return styx_hostfs_new_with(out, path, dirfd, &config);
 }
 
 void styx_hostfs_free(styx_hostfs *hostfs) {
@@ -134,6 +182,9 @@ void styx_hostfs_free(styx_hostfs *hostfs) {
   sx_host_node_put(hostfs, hostfs->root);
   sx_table_fini(&hostfs->nodes);
   sx_host_ids_fini(&hostfs->ids);
+  sx_host_users_free(&alloc, hostfs->users);
+  if (hostfs->mount_fd >= 0)
+    close(hostfs->mount_fd);
   pthread_mutex_destroy(&hostfs->lock);
   sx_free(&alloc, hostfs, sizeof *hostfs);
 }

@@ -85,8 +85,20 @@ styx_attr sx_host_attr(styx_hostfs *h, const struct statx *st, const char *name,
   return a;
 }
 
+/* What is open tells of itself, so it need not be pinned. */
+static styx_err look(styx_hostfs *h, struct sx_host_node *n, const struct sx_host_handle *o, bool may_block,
+                     struct statx *st) {
+  if (o)
+    return sx_host_statx(o->fd, "", st);
+  int fd = may_block ? sx_host_pin(h, n) : sx_host_pin_now(n);
+  if (fd < 0)
+    return -fd;
+  styx_err err = sx_host_statx(fd, "", st);
+  sx_host_unpin(n);
+  return err;
+}
+
 styx_answer sx_host_getattr(styx_req *req, void *node, void *handle) {
-  (void)handle;
   styx_hostfs *h = styx_req_ctx(req);
   struct sx_host_node *n = node;
   struct sx_host_texts texts;
@@ -95,7 +107,9 @@ styx_answer sx_host_getattr(styx_req *req, void *node, void *handle) {
   bool may_block = styx_req_may_block(req);
   if (!may_block && !sx_host_is_at_hand(h, n))
     return styx_reply_would_block(req);
-  styx_err err = sx_host_statx(n->fd, "", &st);
+  styx_err err = look(h, n, handle, may_block, &st);
+  if (err == EAGAIN && !may_block)
+    return styx_reply_would_block(req);
   if (err)
     return styx_reply_error(req, err);
   if (!may_block && !sx_host_ids_known(h, st.stx_uid, st.stx_gid))

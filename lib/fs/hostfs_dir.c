@@ -89,7 +89,7 @@ static void known(const styx_hostfs *h, const struct dirent64 *e, struct statx *
 
 /* As walk would find it. e is one name that the kernel has just told us, so looking at it leads nowhere else. An entry that
  * cannot be looked at (no x on the directory, a bad disk block) is listed with what the directory says: name and type. */
-static styx_err look(const styx_hostfs *h, int dirfd, const struct dirent64 *e, struct statx *st) {
+static styx_err look(styx_hostfs *h, int dirfd, const struct dirent64 *e, struct statx *st) {
   styx_err err = sx_host_statx(dirfd, e->d_name, st);
   if (err && err != ENOENT)
     known(h, e, st);
@@ -97,7 +97,7 @@ static styx_err look(const styx_hostfs *h, int dirfd, const struct dirent64 *e, 
     return err == ENOENT ? err : STYX_OK;
   int fd = sx_host_follow(h, dirfd, e->d_name);
   if (fd < 0)
-    return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? -fd : STYX_OK;
+    return fd != -EAGAIN && sx_host_is_passing(fd) ? -fd : STYX_OK;
   struct statx target;
   if (!sx_host_statx(fd, "", &target))
     *st = target;

@@ -113,9 +113,15 @@ styx_answer sx_host_write(styx_req *req, void *node, void *handle, uint64_t offs
 
 /* ---- fsync ---- */
 
-static int open_to_sync(const struct sx_host_node *n) {
-  int fd = sx_host_reopen(n->fd, O_RDONLY);
-  return fd == -EACCES && S_ISREG(n->object.type) ? sx_host_reopen(n->fd, O_WRONLY) : fd;
+static int open_to_sync(styx_hostfs *h, struct sx_host_node *n) {
+  int path = sx_host_pin(h, n);
+  if (path < 0)
+    return path;
+  int fd = sx_host_reopen(h, path, O_RDONLY | O_NONBLOCK);
+  if (fd == -EACCES && S_ISREG(n->object.type))
+    fd = sx_host_reopen(h, path, O_WRONLY | O_NONBLOCK);
+  sx_host_unpin(n);
+  return fd;
 }
 
 static styx_err sync_fd(int fd, bool datasync) {
@@ -126,12 +132,12 @@ static styx_err sync_fd(int fd, bool datasync) {
   return bad ? errno : STYX_OK;
 }
 
-static styx_err sync_node(const struct sx_host_node *n, const struct sx_host_handle *o, bool datasync) {
+static styx_err sync_node(styx_hostfs *h, struct sx_host_node *n, const struct sx_host_handle *o, bool datasync) {
   if (!S_ISREG(n->object.type) && !S_ISDIR(n->object.type))
     return STYX_OK; /* nothing is kept */
   if (o)
     return sync_fd(o->fd, datasync);
-  int fd = open_to_sync(n);
+  int fd = open_to_sync(h, n);
   if (fd < 0)
     return -fd;
   styx_err err = sync_fd(fd, datasync);
@@ -140,6 +146,6 @@ static styx_err sync_node(const struct sx_host_node *n, const struct sx_host_han
 }
 
 styx_answer sx_host_fsync(styx_req *req, void *node, void *handle, bool datasync) {
-  styx_err err = sync_node(node, handle, datasync);
+  styx_err err = sync_node(styx_req_ctx(req), node, handle, datasync);
   return err ? styx_reply_error(req, err) : styx_reply_ok(req);
 }

@@ -22,9 +22,14 @@ static uint64_t key_of(const styx_hostfs *h, const struct sx_host_node *parent, 
   return sx_siphash24(h->key, &place, 3 * sizeof(uint64_t) + len);
 }
 
+/* One that has no descriptor, and no time of birth either, may be of a file that is gone and whose inode has a new one. */
+static bool can_be_shared(const struct sx_host_node *n) {
+  return n->object.birth || atomic_load_explicit(&n->pins, memory_order_relaxed) != SX_HOST_CLOSED;
+}
+
 static struct sx_host_node *find(const styx_hostfs *h, const struct sx_host_node *like) {
   struct sx_host_node *n = sx_table_get(&h->nodes, like->key);
-  while (n && !(n->parent == like->parent && sx_host_id_eq(&n->object, &like->object) &&
+  while (n && !(can_be_shared(n) && n->parent == like->parent && sx_host_id_eq(&n->object, &like->object) &&
                 sx_host_id_eq(&n->entry, &like->entry) && strcmp(n->name, like->name) == 0))
     n = n->chain;
   return n;
@@ -64,19 +69,18 @@ static void free_name(styx_hostfs *h, char *name) {
 }
 
 static void free_node(styx_hostfs *h, struct sx_host_node *node) {
-  close(node->fd);
+  sx_host_fh_free(h, node->fh);
   free_name(h, node->name);
   sx_free(&h->alloc, node, sizeof *node);
 }
 
-static struct sx_host_node *new_node(styx_hostfs *h, struct sx_host_node *parent, const char *name, int fd,
+static struct sx_host_node *new_node(styx_hostfs *h, struct sx_host_node *parent, const char *name,
                                      const struct statx *object, const struct sx_host_id *entry) {
   struct sx_host_node *node = sx_zalloc(&h->alloc, sizeof *node);
-  if (!node) {
-    close(fd);
+  if (!node)
     return NULL;
-  }
-  *node = (struct sx_host_node){.parent = parent, .refs = 1, .fd = fd, .object = sx_host_id_of(object)};
+  *node = (struct sx_host_node){.parent = parent, .refs = 1, .object = sx_host_id_of(object)};
+  atomic_init(&node->pins, SX_HOST_CLOSED);
   node->entry = entry ? *entry : node->object;
   node->key = key_of(h, parent, &node->object, name);
   node->name = copy_name(h, name);
@@ -87,27 +91,41 @@ static struct sx_host_node *new_node(styx_hostfs *h, struct sx_host_node *parent
   return node;
 }
 
-styx_err sx_host_node_get(struct sx_host_node **out, styx_hostfs *h, struct sx_host_node *parent, const char *name,
-                          int fd, const struct statx *object, const struct sx_host_id *entry) {
-  struct sx_host_node *node = new_node(h, parent, name, fd, object, entry);
-  if (!node)
-    return ENOMEM;
-  pthread_mutex_lock(&h->lock);
-  struct sx_host_node *known = find(h, node);
-  bool fits = known || sx_table_reserve(&h->nodes);
+/* The node in the table that is like this one, else this one; NULL: there is no room. It has fd, or *left is to be closed. */
+static struct sx_host_node *enter(styx_hostfs *h, struct sx_host_node *node, int fd, int *left) {
+  struct sx_host_node *known = find(h, node), *in = known;
   if (known) {
     known->refs++;
-  } else if (fits) {
+  } else if (sx_table_reserve(&h->nodes)) {
+    in = node;
     insert(h, node);
-    if (parent)
-      parent->refs++;
+    if (node->parent)
+      node->parent->refs++;
   }
-  pthread_mutex_unlock(&h->lock);
-  if (known || !fits)
+  if (in && atomic_load_explicit(&in->pins, memory_order_relaxed) == SX_HOST_CLOSED)
+    sx_host_fd_give(h, in, fd);
+  else
+    *left = fd;
+  return in;
+}
+
+styx_err sx_host_node_get(struct sx_host_node **out, styx_hostfs *h, struct sx_host_node *parent, const char *name,
+                          int fd, const struct statx *object, const struct sx_host_id *entry) {
+  struct sx_host_node *node = new_node(h, parent, name, object, entry), *in = NULL;
+  int left = node ? -1 : fd;
+  if (node) {
+    pthread_mutex_lock(&h->lock);
+    in = enter(h, node, fd, &left);
+    pthread_mutex_unlock(&h->lock);
+  }
+  if (left >= 0)
+    close(left);
+  if (node && node != in)
     free_node(h, node);
-  if (fits)
-    *out = known ? known : node;
-  return fits ? STYX_OK : ENOMEM;
+  if (!in)
+    return ENOMEM;
+  *out = in;
+  return STYX_OK;
 }
 
 /* ---- references ---- */
@@ -119,13 +137,18 @@ struct sx_host_node *sx_host_node_ref(styx_hostfs *h, struct sx_host_node *node)
   return node;
 }
 
-/* One reference less: true if it was the last and node is out of the table. */
+/* One reference less: true if it was the last and node is out of the table, and its descriptor closed. */
 static bool drop(styx_hostfs *h, struct sx_host_node *node) {
+  int fd = -1;
   pthread_mutex_lock(&h->lock);
   bool last = --node->refs == 0;
-  if (last)
+  if (last) {
     take_out(h, node);
+    fd = sx_host_fd_take(h, node);
+  }
   pthread_mutex_unlock(&h->lock);
+  if (fd >= 0)
+    close(fd);
   return last;
 }
 

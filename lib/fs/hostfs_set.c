@@ -22,7 +22,8 @@ struct change {
   struct statx was;
   uint32_t uid, gid; /* all ones: as it is */
   mode_t mode;
-  int fd; /* open for writing, where the length changes */
+  int object; /* the handle's descriptor, or the node's, pinned */
+  int fd;     /* open for writing, where the length changes */
   bool own_fd, replaced;
   struct timespec times[2];
   char path[SX_HOST_FDPATH];
@@ -37,7 +38,7 @@ static styx_err done(int result) { return result < 0 ? errno : STYX_OK; }
 
 static styx_err set_length(struct change *c) { return done(ftruncate(c->fd, (off_t)c->set->length)); }
 
-static styx_err set_owner(struct change *c) { return done(fchownat(c->node->fd, "", c->uid, c->gid, AT_EMPTY_PATH)); }
+static styx_err set_owner(struct change *c) { return done(fchownat(c->object, "", c->uid, c->gid, AT_EMPTY_PATH)); }
 
 static styx_err set_mode(struct change *c) { return done(chmod(c->path, c->mode)); }
 
@@ -47,6 +48,16 @@ static styx_err set_times(struct change *c) { return done(utimensat(AT_FDCWD, c-
 static styx_err set_times_again(struct change *c) {
   (void)set_times(c);
   return STYX_OK;
+}
+
+/* Between two names of one file the kernel does nothing, and says that it went well. */
+static void end_old_name(const struct change *c) {
+  struct statx st;
+  if (sx_host_statx(c->place.dirfd, c->place.name, &st))
+    return;
+  const struct sx_host_id there = sx_host_id_of(&st);
+  if (sx_host_id_eq(&there, &c->node->entry))
+    (void)unlinkat(c->place.dirfd, c->place.name, 0);
 }
 
 /* Replacing is tried only when something is there, since only that cannot be taken back. */
@@ -59,6 +70,8 @@ static styx_err set_name(struct change *c) {
   }
   if (bad)
     return errno == EEXIST ? ENOTEMPTY : errno;
+  if (c->replaced)
+    end_old_name(c);
   sx_host_node_renamed(c->h, c->node, c->name);
   return STYX_OK;
 }
@@ -77,7 +90,7 @@ static void undo_length(struct change *c) {
 static void undo_mode(struct change *c) { (void)!chmod(c->path, c->was.stx_mode & 07777u); }
 
 static void undo_owner(struct change *c) {
-  (void)!fchownat(c->node->fd, "", c->was.stx_uid, c->was.stx_gid, AT_EMPTY_PATH);
+  (void)!fchownat(c->object, "", c->was.stx_uid, c->was.stx_gid, AT_EMPTY_PATH);
   undo_mode(c); /* a change of owner takes setuid and setgid away */
 }
 
@@ -122,7 +135,7 @@ static styx_err plan_length(struct change *c) {
     return STYX_OK;
   /* A file open for writing stays writable through its handle whatever its permissions have become. */
   bool open = c->handle && (fcntl(c->handle->fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
-  c->fd = open ? c->handle->fd : sx_host_reopen(c->node->fd, O_WRONLY);
+  c->fd = open ? c->handle->fd : sx_host_reopen(c->h, c->object, O_WRONLY | O_NONBLOCK);
   c->own_fd = !open;
   c->steps |= STEP(c->set->length > c->was.stx_size ? GROW : SHRINK);
   return c->fd < 0 ? -c->fd : STYX_OK;
@@ -185,7 +198,7 @@ static styx_err plan(struct change *c) {
   const uint32_t beside_name = ~(uint32_t)STYX_SET_NAME;
   if (S_ISLNK(c->node->object.type) && (set->valid & beside_name))
     return ENOENT;
-  styx_err err = sx_host_statx(c->node->fd, "", &c->was);
+  styx_err err = sx_host_statx(c->object, "", &c->was);
   if (!err && (set->valid & STYX_SET_UID))
     err = plan_id(c, false, set->uid, set->n_uid, c->was.stx_uid, &c->uid);
   if (!err && (set->valid & STYX_SET_GID))
@@ -205,17 +218,27 @@ static styx_err plan(struct change *c) {
   return err;
 }
 
+static styx_err change(struct change *c) {
+  sx_host_fdpath(c->path, c->object);
+  styx_err err = plan(c);
+  if (!err)
+    err = apply(c);
+  if (c->own_fd && c->fd >= 0)
+    close(c->fd);
+  sx_host_place_end(&c->place);
+  return err;
+}
+
 styx_answer sx_host_setattr(styx_req *req, void *node, void *handle, const styx_setattr *set) {
   struct change c = {.h = styx_req_ctx(req), .node = node, .handle = handle, .set = set, .fd = -1};
   c.uid = c.gid = UINT32_MAX;
   c.place.own = -1;
-  sx_host_fdpath(c.path, c.node->fd);
-  styx_err err = plan(&c);
-  if (!err)
-    err = apply(&c);
-  if (c.own_fd && c.fd >= 0)
-    close(c.fd);
-  sx_host_place_end(&c.place);
+  c.object = c.handle ? c.handle->fd : sx_host_pin(c.h, c.node);
+  if (c.object < 0)
+    return styx_reply_error(req, -c.object);
+  styx_err err = change(&c);
+  if (!c.handle)
+    sx_host_unpin(c.node);
   if (!err)
     return styx_reply_ok(req);
   return *c.words ? styx_reply_error_text(req, err, "%s", c.words) : styx_reply_error(req, err);

@@ -81,7 +81,7 @@ static styx_err write_portion(const struct writing *w, bool append, size_t n, si
   if (offset > (uint64_t)INT64_MAX - (w->count - w->done))
     return EFBIG;
   styx_err err = sx_pages_write(&w->file->pages, offset, w->data + w->done, n, done);
-  if (offset + *done > length)
+  if (*done && offset + *done > length)
     atomic_store_explicit(&w->file->node.length, offset + *done, memory_order_relaxed);
   return err;
 }
@@ -219,6 +219,7 @@ styx_memfs *styx_memfs_new(const styx_memfs_config *given) {
   if (config.allocator)
     fs->alloc = *config.allocator;
   fs->quota.max = config.max_bytes;
+  fs->max_files = config.max_files;
   if (sx_space_init(&fs->space, config.allocator, sizeof(struct sx_memfile), fini_file, styx_str_of(config.user),
                     config.mode & STYX_DMPERM)) {
     sx_free(config.allocator, fs, sizeof *fs);

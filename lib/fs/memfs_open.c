@@ -91,6 +91,8 @@ struct making {
 static styx_err make(struct styx_memfs *fs, struct making *m) {
   const styx_allocator *alloc = &fs->space.alloc;
   styx_err err = may_create(&fs->space, m->dir, m->user, m->name);
+  if (!err && fs->max_files && fs->files >= fs->max_files)
+    err = ENOSPC;
   if (err)
     return err;
   sx_dir_tidy(m->dir->dir, SIZE_MAX);
@@ -104,6 +106,7 @@ static styx_err make(struct styx_memfs *fs, struct making *m) {
   sx_inode_link(m->dir, m->node);
   m->node->refs++;
   m->node->openers = 1;
+  fs->files++;
   sx_inode_modified(&fs->space, m->dir, m->handle->user);
   return STYX_OK;
 }
@@ -127,6 +130,12 @@ styx_answer sx_mem_create(styx_req *req, void *which, styx_str name, uint32_t fl
 
 /* ---- remove, close and forget ---- */
 
+void sx_mem_unlink(struct styx_memfs *fs, struct sx_inode *node) {
+  if (!node->openers)
+    fs->files--;
+  sx_inode_unlink(node, &fs->dead);
+}
+
 static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_str user) {
   styx_err err = sx_inode_may_remove(&fs->space, node, user);
   if (err)
@@ -136,7 +145,7 @@ static styx_err remove_node(struct styx_memfs *fs, struct sx_inode *node, styx_s
     return ENOMEM;
   sx_inode_modified(&fs->space, node->parent, who);
   sx_text_put(&fs->space.alloc, who);
-  sx_inode_unlink(node, &fs->dead);
+  sx_mem_unlink(fs, node);
   return STYX_OK;
 }
 
@@ -171,7 +180,7 @@ static styx_err remove_on_close(struct styx_memfs *fs, struct sx_inode *node, st
   if (node->dir && node->dir->live)
     return ENOTEMPTY;
   sx_inode_modified(&fs->space, node->parent, user);
-  sx_inode_unlink(node, &fs->dead);
+  sx_mem_unlink(fs, node);
   sx_dir_tidy(node->parent->dir, SX_MEM_ENTRIES);
   return STYX_OK;
 }
@@ -182,7 +191,8 @@ styx_err sx_mem_close(void *ctx, void *which, void *opened) {
   struct sx_memhandle *handle = opened;
   styx_err err = STYX_OK;
   sx_space_lock(&fs->space);
-  node->openers--;
+  if (--node->openers == 0 && !sx_inode_linked(&fs->space, node))
+    fs->files--;
   if (handle->flags & STYX_O_RCLOSE)
     err = remove_on_close(fs, node, handle->user);
   sx_mem_unlock(fs, false);

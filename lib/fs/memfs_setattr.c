@@ -127,7 +127,7 @@ static void release(struct styx_memfs *fs, struct change *c) {
 
 static void rename_node(struct styx_memfs *fs, struct sx_inode *node, struct change *c) {
   if (c->replaced)
-    sx_inode_unlink(c->replaced, &fs->dead);
+    sx_mem_unlink(fs, c->replaced);
   pthread_rwlock_wrlock(&node->io);
   c->name = sx_dir_rename(node->parent->dir, &node->entry, c->name);
   pthread_rwlock_unlock(&node->io);

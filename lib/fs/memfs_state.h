@@ -11,6 +11,8 @@ struct styx_memfs {
   struct sx_space space; /* first member */
   struct sx_quota quota;
   struct sx_inode *dead; /* what nobody can reach any more and is not freed yet; space lock */
+  uint64_t files;        /* in the tree or open, without the root; space lock */
+  uint64_t max_files;    /* 0: no limit; immutable */
   styx_allocator alloc;  /* what the memfs itself came from */
 };
 
@@ -38,6 +40,9 @@ enum {
 
 /* Let go of the space's lock, then free what is dead: all of it, or only a few pieces. */
 void sx_mem_unlock(struct styx_memfs *fs, bool all);
+
+/* With the space's lock: take node out of the tree. It counts as a file for as long as it is open. */
+void sx_mem_unlink(struct styx_memfs *fs, struct sx_inode *node);
 
 /* Does it take long to forget the contents of this node? */
 bool sx_mem_is_large(struct sx_inode *node);

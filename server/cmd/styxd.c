@@ -58,13 +58,14 @@ static int start(struct styxd *d) {
   d->exports = calloc(o->nexports, sizeof *d->exports);
   d->listeners = calloc(o->nlisten + o->ninherited, sizeof *d->listeners);
   styxd_user_now(&d->user);
-  if (!d->exports || !d->listeners || !styxd_exports_open(o->exports, o->nexports, d->user.name, d->exports) ||
+  if (!d->exports || !d->listeners ||
+      !styxd_exports_open(o->exports, o->nexports, d->user.name, o->user_map, d->exports) ||
       !styxd_filters_open(o, d->exports, &d->filters) || !styxd_listen(o, d->listeners, &d->nlisteners))
     return STYXD_FAILED;
   if (o->trace_file)
     styxd_trace_open(o->trace_file);
   const struct styxd_job job = {o, d->exports, &d->filters, d->listeners, d->nlisteners, ready, d};
-  if (styxd_user_become(o->runas, d->listeners, d->nlisteners))
+  if (styxd_user_become(o, d->listeners, d->nlisteners))
     status = styxd_serve(&job);
   styxd_listen_close(d->listeners, d->nlisteners);
   if (status == STYXD_OK) {

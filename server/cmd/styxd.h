@@ -18,7 +18,10 @@ struct styxd_export {
   char *name; /* NULL: none */
   char *path; /* NULL: memory */
   bool readonly;
-  void *fs; /* styx_hostfs or styx_memfs, once opened */
+  bool special;           /* a directory: FIFOs and devices may be opened */
+  bool squash_all, trust; /* a directory: everybody is nobody; uid 0 of the user map is root */
+  uint64_t bytes, files;  /* memory: at most so many; 0: any number */
+  void *fs;               /* styx_hostfs or styx_memfs, once opened */
 };
 
 /* A socket that somebody else has made and handed over. */
@@ -43,6 +46,7 @@ struct styxd_options {
   uint64_t grace;                                               /* ns */
   styx_level log_level;
   const char *runas;      /* NULL: not given */
+  const char *user_map;   /* a file; NULL: none */
   const char *trace_file; /* NULL: none */
   int ready_fd;           /* -1: none */
   bool no_auth, trace, inetd, no_lending, help, version;
@@ -64,10 +68,19 @@ const char *styxd_parse_mem(const char *name, struct styxd_export *out);
 /* Say on stderr why styxd does not start. */
 void styxd_complain(const char *fmt, ...) STYX_PRINTF(1, 2);
 
+/* ---- the user map: styxd_map.c ---- */
+
+typedef struct styx_hostfs_user styx_hostfs_user; /* styx/hostfs.h */
+
+/* The rows of a file, and their number. False when it cannot be read or a line is wrong, which has been said; nothing is left
+ * then. */
+bool styxd_map_read(const char *file, styx_hostfs_user **rows, size_t *n);
+void styxd_map_free(styx_hostfs_user *rows, size_t n);
+
 /* ---- exports: styxd_exports.c ---- */
 
-/* Open each; out has room for all. False when one cannot be opened, which has been said. */
-bool styxd_exports_open(struct styxd_export *exports, size_t n, const char *owner, styx_export *out);
+/* Open each; out has room for all. map: the user map's file, or NULL. False when one cannot be opened, which has been said. */
+bool styxd_exports_open(struct styxd_export *exports, size_t n, const char *owner, const char *map, styx_export *out);
 void styxd_exports_close(struct styxd_export *exports, size_t n);
 
 /* ---- filters: styxd_filters.c ---- */
@@ -116,8 +129,11 @@ struct styxd_user {
 };
 
 void styxd_user_now(struct styxd_user *out);
-/* Root becomes runas, or nobody; Unix sockets follow a runas that was given. False when that fails; said. */
-bool styxd_user_become(const char *runas, const struct styxd_listener *listeners, size_t n);
+/* Does somebody act as a user of the host that is not styxd's own? Then root stays root. */
+bool styxd_user_acts(const struct styxd_options *o);
+/* Root becomes runas, or nobody; Unix sockets follow a runas that was given. Or it stays what it is, with no power but that over
+ * files and over who it is. False when that fails; said. */
+bool styxd_user_become(const struct styxd_options *o, const struct styxd_listener *listeners, size_t n);
 
 /* ---- instructions on stdout: styxd_print.c ---- */
 

@@ -58,9 +58,17 @@ static bool allowed_at(const struct styxd_options *o, const styx_addr *addr) {
   char text[512];
   for (size_t j = 0; j < o->nexports && addr->net == STYX_NET_TCP; j++) {
     const struct styxd_export *e = &o->exports[j];
-    if (e->readonly || (!e->path && is_loopback(addr)))
+    bool named = e->path && o->user_map; /* then a name opens what its user may read */
+    if ((e->readonly && !named) || (!e->path && is_loopback(addr)))
       continue;
     styx_addr_print(text, sizeof text, addr);
+    if (named) {
+      styxd_complain(
+          "anybody who reaches %s could be any user of %s: listen on a Unix socket (-l unix!PATH), or accept that "
+          "with --no-auth",
+          text, o->user_map);
+      return false;
+    }
     styxd_complain("%s could be written by anybody who reaches %s: %slisten on a Unix socket (-l unix!PATH), or accept "
                    "that with --no-auth",
                    e->path ? e->path : e->name, text, e->path ? "export it read-only (,ro), " : "");

@@ -15,6 +15,7 @@ enum {
   FILTER,
   NO_AUTH,
   RUNAS,
+  USER_MAP,
   READY_FD,
   LOG_LEVEL,
   TRACE,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
     {"filter", required_argument, NULL, FILTER},
     {"no-auth", no_argument, NULL, NO_AUTH},
     {"runas", required_argument, NULL, RUNAS},
+    {"user-map", required_argument, NULL, USER_MAP},
     {"ready-fd", required_argument, NULL, READY_FD},
     {"log-level", required_argument, NULL, LOG_LEVEL},
     {"trace", optional_argument, NULL, TRACE},
@@ -247,6 +249,11 @@ static bool set_runas(struct styxd_options *o, const char *text) {
   return wrong_value("runas", text, *text ? NULL : "is no user");
 }
 
+static bool set_user_map(struct styxd_options *o, const char *text) {
+  o->user_map = text;
+  return wrong_value("user-map", text, *text ? NULL : "names no file");
+}
+
 /* Another name would rather be a mistake, and would be overwritten. */
 static bool set_trace(struct styxd_options *o, const char *text) {
   static const char suffix[] = ".pcapng";
@@ -293,6 +300,8 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return o->no_auth = true;
   case RUNAS:
     return set_runas(o, optarg);
+  case USER_MAP:
+    return set_user_map(o, optarg);
   case READY_FD:
     return set_ready_fd(o, optarg);
   case LOG_LEVEL:
@@ -355,9 +364,11 @@ void styxd_usage(void) {
         "Serve directories, or files in memory, over 9P.\n"
         "\n"
         "  -l, --listen ADDR            tcp!HOST!PORT, HOST:PORT, [V6]:PORT, unix!PATH or /PATH; repeatable\n"
-        "  -e, --export [NAME=]DIR[,ro] export a directory; repeatable. An attach chooses by NAME, then by DIR;\n"
+        "  -e, --export [NAME=]DIR[,ro][,special][,squash=root|all|none]\n"
+        "                               export a directory; repeatable. An attach chooses by NAME, then by DIR;\n"
         "                               without either it gets the first\n"
-        "      --mem [NAME]             export files in memory (NAME \"mem\"); the default when nothing is exported\n"
+        "      --mem [NAME[,size=SIZE][,files=N]]\n"
+        "                               export files in memory (NAME \"mem\"); the default when nothing is exported\n"
         "      --filter NAME[:KEY=VALUE,...]\n"
         "                               put a filter in front of every export; repeatable, outermost first:\n"
         "                                 delay:[op=OP,path=PATH,how=park|block|hog,]ms=N|for=ever\n"
@@ -365,6 +376,7 @@ void styxd_usage(void) {
         "                                 log[:op=OP,path=PATH], readonly\n"
         "      --no-auth                let anybody who can reach a TCP address write\n"
         "      --runas USER             after a start by root, become USER (nobody)\n"
+        "      --user-map FILE          who of the clients is which user of the host, which needs root\n"
         "      --ready-fd N             when serving, write a newline to descriptor N and close it\n"
         "      --log-level LEVEL        error, warn, info or debug (info)\n"
         "      --trace                  one line on stderr for each message\n"

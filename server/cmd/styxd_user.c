@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void styxd_user_now(struct styxd_user *out) {
@@ -38,21 +41,50 @@ static bool drop(const struct passwd *pw) {
   return true;
 }
 
-bool styxd_user_become(const char *runas, const struct styxd_listener *listeners, size_t n) {
-  if (geteuid() != 0 && !runas)
+bool styxd_user_acts(const struct styxd_options *o) {
+  bool acts = false;
+  for (size_t i = 0; i < o->nexports; i++)
+    acts |= o->exports[i].path && (o->user_map || o->exports[i].squash_all);
+  return acts;
+}
+
+/* What is left is what acting as others takes, and what the kernel takes away and gives back with that. */
+static bool keep_file_power(void) {
+  static const int kept[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                             CAP_FSETID, CAP_SETGID,       CAP_SETUID};
+  struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct now[2], then[2] = {{0}, {0}};
+  if (syscall(SYS_capget, &head, now) == 0) {
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+      then[0].effective |= now[0].permitted & (1u << kept[i]);
+    then[0].permitted = then[0].effective;
+    if (syscall(SYS_capset, &head, then) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+      return true;
+  }
+  styxd_complain("cannot give up power that is not needed: %s", strerror(errno));
+  return false;
+}
+
+bool styxd_user_become(const struct styxd_options *o, const struct styxd_listener *listeners, size_t n) {
+  bool acts = styxd_user_acts(o);
+  if (geteuid() != 0 && !o->runas)
     return true;
-  const char *name = runas ? runas : "nobody";
+  const char *name = o->runas ? o->runas : acts ? "root" : "nobody";
   errno = 0;
   const struct passwd *pw = getpwnam(name);
   if (!pw) {
     styxd_complain("there is no user %s to become; choose one with --runas", name);
     return false;
   }
+  if (acts && pw->pw_uid != 0) {
+    styxd_complain("--runas: %s cannot act as other users (--user-map, squash=all)", name);
+    return false;
+  }
   if (pw->pw_uid == geteuid())
-    return true;
+    return !acts || keep_file_power();
   if (geteuid() != 0) {
     styxd_complain("--runas: only root can become %s", name);
     return false;
   }
-  return (!runas || give_sockets(pw->pw_uid, listeners, n)) && drop(pw);
+  return (!o->runas || give_sockets(pw->pw_uid, listeners, n)) && drop(pw);
 }

@@ -89,31 +89,112 @@ static char *export_path(const char *dir, size_t len) {
   return absolute ? absolute : strdup(given); /* opening it will say what is wrong */
 }
 
-const char *styxd_parse_export(const char *text, struct styxd_export *out) {
-  const char *equals = strchr(text, '='), *dir = text;
-  bool named = equals && !memchr(text, '/', (size_t)(equals - text)), readonly;
-  if (named) {
-    const char *wrong = name_wrong(text, (size_t)(equals - text));
-    if (wrong)
-      return wrong;
-    dir = equals + 1;
+/* ---- the words behind an export ---- */
+
+static const char *word_ro(struct styxd_export *e, const char *value) {
+  (void)value;
+  e->readonly = true;
+  return NULL;
+}
+
+static const char *word_special(struct styxd_export *e, const char *value) {
+  (void)value;
+  e->special = true;
+  return NULL;
+}
+
+static const char *word_squash(struct styxd_export *e, const char *value) {
+  e->squash_all = strcmp(value, "all") == 0;
+  e->trust = strcmp(value, "none") == 0;
+  return e->squash_all || e->trust || strcmp(value, "root") == 0 ? NULL : "has a squash that is not root, all or none";
+}
+
+static const char *word_size(struct styxd_export *e, const char *value) {
+  const char *wrong = styxd_parse_size(value, &e->bytes);
+  return wrong || e->bytes ? wrong : "leaves no room for a byte";
+}
+
+static const char *word_files(struct styxd_export *e, const char *value) {
+  const char *wrong = styxd_parse_count(value, &e->files);
+  return wrong || e->files ? wrong : "leaves no room for a file";
+}
+
+static const struct word {
+  const char *text; /* with a "=", a value follows */
+  bool of_memory;
+  const char *(*set)(struct styxd_export *e, const char *value);
+} words[] = {{"ro", false, word_ro},
+             {"special", false, word_special},
+             {"squash=", false, word_squash},
+             {"size=", true, word_size},
+             {"files=", true, word_files}};
+
+static const struct word *word_of(const char *text, bool of_memory) {
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    size_t len = strlen(words[i].text);
+    bool valued = words[i].text[len - 1] == '=';
+    if (words[i].of_memory == of_memory && strncmp(text, words[i].text, len) == 0 && (valued || !text[len]))
+      return &words[i];
   }
-  size_t len = strlen(dir);
-  readonly = len >= 3 && strcmp(dir + len - 3, ",ro") == 0;
-  if (readonly)
-    len -= 3;
-  if (len == 0)
+  return NULL;
+}
+
+/* Take the last word off text, where it is one: what is no word of ours belongs to the path. */
+static bool take_word(char *text, bool of_memory, struct styxd_export *e, const char **wrong) {
+  char *comma = strrchr(text, ',');
+  const struct word *word = comma ? word_of(comma + 1, of_memory) : NULL;
+  if (!word)
+    return false;
+  *comma = '\0';
+  *wrong = word->set(e, comma + 1 + strlen(word->text));
+  return !*wrong;
+}
+
+static const char *parse_export(char *text, struct styxd_export *out) {
+  const char *wrong = NULL;
+  *out = (struct styxd_export){0};
+  while (take_word(text, false, out, &wrong))
+    ;
+  char *equals = strchr(text, '='), *dir = text;
+  bool named = equals && !memchr(text, '/', (size_t)(equals - text));
+  if (named) {
+    dir = equals + 1;
+    if (!wrong)
+      wrong = name_wrong(text, (size_t)(equals - text));
+  }
+  if (wrong)
+    return wrong;
+  if (!*dir)
     return "names no directory";
-  *out = (struct styxd_export){.path = export_path(dir, len), .readonly = readonly};
+  out->path = export_path(dir, strlen(dir));
   if (named)
     out->name = strndup(text, (size_t)(equals - text));
   return out->path && (out->name || !named) ? NULL : "has a path that is too long";
 }
 
-const char *styxd_parse_mem(const char *name, struct styxd_export *out) {
-  const char *wrong = name_wrong(name, strlen(name));
+static const char *parse_mem(char *text, struct styxd_export *out) {
+  const char *wrong = NULL;
+  *out = (struct styxd_export){0};
+  while (take_word(text, true, out, &wrong))
+    ;
+  if (!wrong)
+    wrong = name_wrong(text, strlen(text));
   if (wrong)
     return wrong;
-  *out = (struct styxd_export){.name = strdup(name)};
+  out->name = strdup(text);
   return out->name ? NULL : "cannot be kept: out of memory";
 }
+
+static const char *parse_copy(const char *text, struct styxd_export *out,
+                              const char *(*parse)(char *, struct styxd_export *)) {
+  char *copy = strdup(text);
+  const char *wrong = copy ? parse(copy, out) : "cannot be kept: out of memory";
+  free(copy);
+  return wrong;
+}
+
+const char *styxd_parse_export(const char *text, struct styxd_export *out) {
+  return parse_copy(text, out, parse_export);
+}
+
+const char *styxd_parse_mem(const char *text, struct styxd_export *out) { return parse_copy(text, out, parse_mem); }

@@ -49,6 +49,24 @@ check "a ready-fd that is standard" bad 2 "--ready-fd" --ready-fd 1
 check "an empty export" bad 2 "names no directory" -e ,ro
 check "an empty name" bad 2 "has an empty name" -e "=$scratch/dir"
 check "a name that mount cannot carry" bad 2 "mount options" -e "a,b=$scratch/dir"
+check "a squash that is none" bad 2 "squash that is not root, all or none" -e "$scratch/dir,squash=some,ro"
+check "memory of a size that is none" bad 2 "is not a number" --mem=m,size=big
+check "memory of no size" bad 2 "no room for a byte" --mem=m,size=0
+check "memory for no file" bad 2 "no room for a file" --mem m,size=1M,files=0
+check "memory with a word that is none" bad 2 "mount options" --mem=m,special
+check "a map that is not there" bad 1 "cannot read $scratch/nomap" "${S[@]}" -e "$scratch/dir" --user-map "$scratch/nomap"
+# bad_map TEXT LINES: a map of these lines is refused with that text.
+bad_map() {
+  printf '%b' "$2" >"$scratch/map"
+  bad 1 "$1" "${S[@]}" -e "$scratch/dir" --user-map "$scratch/map"
+}
+check "a map without a line" bad_map "no line names a user" "# nobody\n\n"
+check "a map with half a line" bad_map "map:2: glenda is not NAME USER" "bob 1:1\nglenda # who\n"
+check "a map with too much in a line" bad_map "map:1: bob is not NAME USER" "bob 1:1 2:2\n"
+check "a map with numbers that are none" bad_map "map:1: 1:x is not UID:GID" "bob 1:x\n"
+check "a map with the number that is none" bad_map "4294967295:1 is not UID:GID" "bob 4294967295:1\n"
+check "a map with somebody unknown" bad_map "no-such-user is no user of this host" "bob no-such-user\n"
+check "a map with a user twice" bad_map "map:2: bob has a line already" "bob 1:1\nbob 2:2\n"
 check "two exports of one name" bad 2 "has the name" -e "a=$scratch/dir" --mem=a
 check "two exports of one directory" bad 2 "is exported already" -e "$scratch/dir" -e "$scratch/dir/"
 check "an export that does not exist" bad 1 "$scratch/nowhere" "${S[@]}" -e "$scratch/nowhere"
@@ -285,12 +303,81 @@ check "out of descriptors it waits" crowd
 stop
 wrap=(env)
 
+# ---- what exports hold and let be done ----
+
+start "${as_me[@]}" "${S[@]}" --mem=small,size=1000,files=2
+puts() { head -c "$2" /dev/zero | styx -A small write "$1"; }
+create() { styx -A small create "$1"; }
+check "a file" create /a
+check "another" create /b
+check "no third" not create /c
+check "but when one is gone" styx -A small rm /b
+check "there is room" create /c
+check "a thousand bytes" puts /a 1000
+check "and no more" not puts /c 1
+stop
+
+mkfifo "$scratch/dir/fifo"
+mkdir "$scratch/with,comma"
+echo three >"$scratch/with,comma/file"
+start "${as_me[@]}" "${S[@]}" -e "plain=$scratch/dir" -e "special=$scratch/dir,special,ro" -e "$scratch/with,comma,ro"
+opens() { timeout 30 "$bin/styx" -a "$sock" -A "$1" read /fifo; }
+refused() {
+  ! opens plain 2>"$scratch/said" && grep -qF "FIFOs and devices are not opened in this export" "$scratch/said"
+}
+check "a FIFO is not opened" refused
+exec 9<>"$scratch/dir/fifo"
+printf 'through\n' >&9
+opens special >"$scratch/read" 2>/dev/null &
+reader=$!
+check "unless that is allowed" soon grep -q through "$scratch/read"
+kill "$reader" 2>/dev/null || true
+wait "$reader" 2>/dev/null || true
+exec 9>&-
+check "a comma in a path is a comma" reads "$scratch/with,comma" three
+here "a reader of a FIFO does not keep the server" stop
+rm "$scratch/dir/fifo"
+
 # ---- users ----
 
 runs_as() { [[ $(awk '/^Uid:/ {print $2, $3, $4}' "/proc/$pid/status") == "$1 $1 $1" ]]; }
 owned_by() { [[ $(stat -c %u "$2") == "$1" ]]; }
 if ((EUID == 0)); then
   nobody=$(id -u nobody)
+  chmod 777 "$scratch" "$scratch/dir"
+  printf 'glenda 61001:61001,61003\n# a comment\nroot 0:0\n\n* nobody # all others\n' >"$scratch/map"
+  as() { timeout 30 "$bin/styx" -a "$sock" -u "$1" -A "${2:-dir}" "${@:3}"; }
+  made_by() { as "$1" "$2" create "/by-$3" && [[ $(stat -c %u "$scratch/dir/by-$3") == "$4" ]]; }
+  power() {
+    local set
+    while read -r set; do
+      (((16#$set & ~16#df) == 0 && (16#$set & 16#c0) == 16#c0)) || return 1
+    done < <(awk '/^Cap(Prm|Eff):/ {print $2}' "/proc/$pid/status")
+  }
+  here "users of the host" start -l "unix!$sock" -e "dir=$scratch/dir" -e "none=$scratch/dir/,squash=none" \
+    -e "all=$scratch/dir/.,squash=all" --user-map "$scratch/map"
+  check "the server stays root" runs_as 0
+  check "with the power it needs and no other" power
+  check "glenda is 61001" made_by glenda dir glenda 61001
+  check "others are nobody" made_by mallory dir mallory "$nobody"
+  check "root is nobody" made_by root dir root 65534
+  check "unless it is let" made_by root none let 0
+  check "all are nobody" made_by glenda all all 65534
+  echo secret >"$scratch/dir/secret"
+  chmod 600 "$scratch/dir/secret"
+  check "what is root's is closed to others" not as glenda dir read /secret
+  check "and open to root" as root none read /secret
+  stop
+  printf 'glenda 61001:61001\n' >"$scratch/map"
+  start -l "unix!$sock" -e "dir=$scratch/dir" --user-map "$scratch/map"
+  not_in() { ! as mallory dir ls / 2>"$scratch/said" && grep -qF "the user 'mallory' has no access" "$scratch/said"; }
+  check "who is not in the map stays out" not_in
+  stop
+  check "nobody cannot act as others" bad 1 "cannot act as other users" -l "unix!$sock" -e "$scratch/dir" \
+    --user-map "$scratch/map" --runas nobody
+  check "names are not believed on TCP" bad 2 "could be any user of" -l 127.0.0.1:0 -e "$scratch/dir,ro" \
+    --user-map "$scratch/map"
+  rm -f "$scratch"/dir/by-* "$scratch/dir/secret"
   here "root becomes nobody" start -l "unix!$sock" -e "$scratch/dir"
   check "in every way" runs_as "$nobody"
   check "without groups" grep -qE '^Groups:[[:space:]]*('"$(id -g nobody)"')?[[:space:]]*$' "/proc/$pid/status"

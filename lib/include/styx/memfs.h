@@ -16,8 +16,10 @@ typedef struct styx_memfs_config {
   size_t size;        /* sizeof(styx_memfs_config) */
   const char *user;   /* owner of the root; NULL: "none" */
   uint32_t mode;      /* permission of the root; 0: 0777 */
-  uint64_t max_bytes; /* of file contents; past it ENOSPC; 0: no limit */
+  uint64_t max_bytes; /* of file contents, holes not counted; past it ENOSPC; 0: no limit */
   const styx_allocator *allocator;
+  uint64_t
+      max_files; /* files and directories, the root not counted, that are in the tree or open; past it ENOSPC; 0: no limit */
 } styx_memfs_config;
 
 /* config may be NULL; it is copied. NULL when memory is short. */
@@ -27,7 +29,8 @@ STYX_API void styx_memfs_free(styx_memfs *memfs);
 STYX_API styx_fs styx_memfs_fs(styx_memfs *memfs);
 
 /* Files, directories included, that still exist, in the tree or held by a fid; bytes of contents. What was in use when it was
- * removed is given back in pieces by the operations that follow, and counts until then. */
+ * removed is given back in pieces by the operations that follow, and counts here until then; what it holds is given back first
+ * when there is no room else. */
 STYX_API void styx_memfs_usage(const styx_memfs *memfs, uint64_t *files, uint64_t *bytes);
 
 #ifdef __cplusplus

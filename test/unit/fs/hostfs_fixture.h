@@ -86,6 +86,24 @@ static inline bool host_has(const char *name) {
 
 /* ---- set up and take down ---- */
 
+/* Serve the export so; config is completed. */
+static inline styx_err hostfs_serve(styx_hostfs_config config) {
+  styx_allocator alloc = p9_heap_allocator(&heap);
+  config.size = sizeof config;
+  config.allocator = &alloc;
+  styx_err err = styx_hostfs_new_with(&hostfs, host("."), -1, &config);
+  if (!err)
+    p = p9_new_fs(styx_hostfs_fs(hostfs));
+  return err;
+}
+
+static inline void hostfs_stop(void) {
+  p9_free(p);
+  styx_hostfs_free(hostfs);
+  p = NULL;
+  hostfs = NULL;
+}
+
 static inline void hostfs_setup(void) {
   const char *tmp = getenv("TMPDIR");
   snprintf(top, sizeof top, "%s/styx-hostfs-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -96,9 +114,7 @@ static inline void hostfs_setup(void) {
   cr_assert_eq(mkdir(host("%s", ""), 0777), 0);
   host_mkdir("../outside");
   host_write("../outside/secret", "secret");
-  styx_allocator alloc = p9_heap_allocator(&heap);
-  cr_assert_eq(styx_hostfs_new(&hostfs, host("."), -1, &alloc), STYX_OK);
-  p = p9_new_fs(styx_hostfs_fs(hostfs));
+  cr_assert_eq(hostfs_serve((styx_hostfs_config){.special = true}), STYX_OK);
   cr_assert_eq(p9_attach(p, ROOT, "glenda", ""), STYX_OK);
 }
 
@@ -108,8 +124,7 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
 }
 
 static inline void hostfs_teardown(void) {
-  p9_free(p);
-  styx_hostfs_free(hostfs);
+  hostfs_stop();
   nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
   cr_assert_eq(heap.live, 0, "%zu bytes left", (size_t)heap.live);
   cr_assert_eq(count_fds(), fds_before, "descriptors left");

@@ -121,6 +121,15 @@ Test(hostfs_set, a_hard_link_is_renamed_alone) {
   cr_assert(host_has("three") && !host_has("two"));
 }
 
+Test(hostfs_set, renaming_over_another_name_of_the_same_file_leaves_one) {
+  host_write("one", "text");
+  cr_assert_eq(link(host("one"), host("two")), 0);
+  ok(p9_walk(p, ROOT, F, "one"));
+  ok(wstat_name(F, "two"));
+  cr_assert(host_holds("two", "text") && !host_has("one"));
+  cr_assert(styx_str_is(stat_of(F).name, "two"));
+}
+
 /* ---- all or nothing ---- */
 
 /* The wstat fails with err, and file "f" is as it was. */
@@ -208,4 +217,67 @@ Test(hostfs_set, who_may_not_changes_nothing) {
   ok(p9_walk(p, ROOT, F, "f"));
   ok(p9_wstat(p, F, &w)); /* what is so already needs no right */
   cr_assert_eq(seteuid(0), 0);
+}
+
+/* ---- one field that may be, and one that may not ---- */
+
+static void good(styx_stat *w, int field) {
+  switch (field) {
+  case 0:
+    w->name = styx_str_of("renamed");
+    return;
+  case 1:
+    w->length = 3;
+    return;
+  case 2:
+    w->length = 100;
+    return;
+  case 3:
+    w->mode = 0600;
+    return;
+  case 4:
+    w->mtime = 12345;
+    return;
+  default:
+    w->gid = styx_str_of("12345");
+  }
+}
+
+static styx_err bad(styx_stat *w, int field) {
+  switch (field) {
+  case 0:
+    w->name = styx_str_of("dir");
+    return EISDIR;
+  case 1:
+    w->length = UINT64_MAX / 2 + 1;
+    return EFBIG;
+  case 2:
+    w->length = 1001; /* past what the disk takes */
+    return EFBIG;
+  case 3:
+    w->mode = STYX_DMEXCL | 0755;
+    return STYX_EREMOTE_TEXT;
+  case 4:
+    w->name = styx_str_of("a name\xf4\x8f\xbb\x83\xf4\x8f\xba\xa9"); /* not the one form of its name */
+    return STYX_ENAME;
+  default:
+    w->gid = styx_str_of("nobody has this name");
+    return STYX_EREMOTE_TEXT;
+  }
+}
+
+Test(hostfs_set, whatever_field_fails_no_other_has_changed) {
+  const struct rlimit limit = {1000, 1000};
+  signal(SIGXFSZ, SIG_IGN);
+  host_write("f", "0123456789");
+  host_mkdir("dir");
+  cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  for (int b = 0; b < 6; b++)
+    for (int g = 0; g < (geteuid() == 0 ? 6 : 5); g++) {
+      styx_stat w = styx_stat_untouched();
+      good(&w, g);
+      styx_err err = bad(&w, b); /* where both are one field there is nothing else to change */
+      changes_nothing(&w, err);
+      cr_assert(!host_has("renamed"));
+    }
 }

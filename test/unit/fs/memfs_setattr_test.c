@@ -183,3 +183,60 @@ Test(memfs_setattr, writing_sets_times_and_muid) {
   cr_assert(styx_str_is(st.muid, "bob"));
   cr_assert(styx_str_is(st.uid, "glenda"));
 }
+
+/* ---- one field that bob may change, and one that he may not ---- */
+
+static void good(styx_stat *w, int field) {
+  if (field == 0)
+    w->name = styx_str_of("renamed");
+  else if (field == 1)
+    w->length = 2;
+  else
+    w->length = 100;
+}
+
+static styx_err bad(styx_stat *w, int field) {
+  switch (field) {
+  case 0:
+    w->name = styx_str_of("dir");
+    return EISDIR;
+  case 1:
+    w->length = UINT64_MAX / 2 + 1;
+    return EFBIG;
+  case 2:
+    w->mode = 0777;
+    return EACCES;
+  case 3:
+    w->mtime = 5;
+    return EACCES;
+  case 4:
+    w->gid = styx_str_of("bob");
+    return EACCES;
+  default:
+    w->name = styx_str_of("..");
+    return STYX_EDOT;
+  }
+}
+
+Test(memfs_setattr, whatever_field_fails_no_other_has_changed) {
+  make_public_dir();
+  OK(p9_walk(glenda, ROOT, G, "pub"));
+  make_file(glenda, G, "f", 0666, "text");
+  make_dir(glenda, G, "dir", 0755);
+  styx_stat before = stat_path(glenda, "pub/f");
+  OK(p9_walk(bob, ROOT, F, "pub/f"));
+  for (int b = 0; b < 6; b++)
+    for (int g = 0; g < 3; g++) {
+      styx_stat w = styx_stat_untouched();
+      good(&w, g);
+      styx_err err = bad(&w, b);
+      FAILS(p9_wstat(bob, F, &w), err);
+      styx_stat after = stat_path(glenda, "pub/f");
+      cr_assert_eq(after.length, before.length);
+      cr_assert_eq(after.mode, before.mode);
+      cr_assert_eq(after.mtime, before.mtime);
+      cr_assert_eq(after.qid.vers, before.qid.vers);
+      holds(glenda, "pub/f", "text");
+      FAILS(p9_walk(glenda, G, H, "renamed"), ENOENT);
+    }
+}
