@@ -50,7 +50,7 @@ struct asked {
   char kind; /* 's', 'w', 'r' */
   styx_nav *q;
   uint64_t path, cookie;
-  char name[64];
+  char name[512];
   uint32_t count;
 };
 struct world {
