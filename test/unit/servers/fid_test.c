@@ -175,6 +175,11 @@ static styx_answer fail_at_the_end(styx_req *req, const styx_msg *t) {
     cr_assert_null(styx_srv_getfid(styx_req_srv(req), t->newfid), "not before the answer");
     return styx_srv_error(req, ENOSPC);
   }
+  if (t->type == STYX_Twalk && t->nwname == 2) {
+    styx_msg r = {.type = STYX_Rwalk, .nwqid = 1};
+    WORKS(styx_newfid(req, (styx_qid){0, 0, A}, NULL));
+    return styx_srv_reply(req, &r);
+  }
   if (f && t->type == STYX_Tstat)
     last = *f;
   return styx_default(req);
@@ -191,6 +196,17 @@ Test(fid, of_a_create_that_failed_stays_on_the_directory_and_is_not_open) {
   cr_assert_not(last.isopen);
   WORKS(p9_walk(p, 1, 2, "dir"));
   WORKS(p9_open(p, 1, STYX_OREAD));
+  world_end(p);
+}
+
+Test(fid, of_a_walk_that_the_program_cut_short_does_not_exist_and_is_gone) {
+  world_init();
+  w.ops.request = fail_at_the_end;
+  struct p9 *p = client();
+  styx_msg r = rpc(p, t_walk(0, 1, 2, (const char *[]){"any", "thing"}));
+  cr_assert_eq(r.nwqid, 1);
+  cr_assert_eq(w.gone, 1);
+  FAILS(p9_clunk(p, 1), STYX_EBADFID);
   world_end(p);
 }
 
