@@ -134,6 +134,8 @@ static styx_answer by_aname(styx_req *req, const styx_msg *t) {
     return styx_default(req);
   if (styx_str_is(t->aname, "other"))
     return styx_srv_attach_at(req, OTHER);
+  if (styx_str_is(t->aname, "dir"))
+    return styx_srv_attach_at(req, DIR_);
   if (styx_str_is(t->aname, "file"))
     return styx_srv_attach_at(req, A);
   if (styx_str_is(t->aname, "broken"))
@@ -173,6 +175,20 @@ Test(attach, each_root_of_several_has_its_own_dotdot) {
   cr_assert_eq(r.wqid[1].path, OTHER);
   r = rpc(p, t_walk(0, 3, 1, (const char *[]){".."}));
   cr_assert_eq(r.wqid[0].path, ROOT);
+  world_end(p);
+}
+
+Test(attach, nobody_walks_out_of_what_was_attached_though_there_is_more_above) {
+  struct p9 *p = client_of_several();
+  WORKS(p9_attach(p, 1, "bob", "dir"));
+  styx_msg r = rpc(p, t_walk(1, 2, 2, (const char *[]){"..", ".."}));
+  cr_assert_eq(r.nwqid, 2);
+  cr_assert_eq(r.wqid[0].path, DIR_);
+  cr_assert_eq(r.wqid[1].path, DIR_);
+  styx_stat st;
+  WORKS(p9_stat(p, 2, &st));
+  cr_assert(styx_str_is(st.name, "/"));
+  expect_error(p, t_fid(STYX_Tremove, 2), "permission denied");
   world_end(p);
 }
 
