@@ -166,6 +166,11 @@ static void open_session(struct script *p) {
     return;
   styx_allocator alloc = {counted_alloc, counted_free, p};
   styx_session_config config = {.size = sizeof config, .exports = &p->export, .nexports = 1, .limits = &p->limits};
+  if (p->exports) {
+    config.exports = p->exports;
+    config.nexports = p->nexports;
+  }
+  config.peer = p->peer;
   config.allocator = &alloc;
   config.budget = p->budget;
   config.hooks = &p->hooks;

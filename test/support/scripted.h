@@ -13,6 +13,9 @@ enum { SCRIPT_LINES = 4096, SCRIPT_HELD = 4096 };
 struct script {
   styx_session *s;
   styx_export export;
+  const styx_export *exports; /* NULL: export alone */
+  size_t nexports;
+  const styx_peer *peer;
   styx_limits limits;
   styx_budget *budget;
   styx_hooks hooks;
