@@ -76,12 +76,12 @@ addr=127.0.0.1:$(port)
 secrets
 no_secret_is_traced() { grep -q 'Tauth' "$scratch/err" && not grep -qE "$key|$other" "$scratch/err"; }
 check "the trace has no secret" no_secret_is_traced
-here "stops" stop
+here "stops" stop TERM
 here "the same on a Unix socket" start "${S[@]}" --auth "secret:$scratch/keys"
 addr=unix!$sock
 check "everybody may connect to it" mode_of 666 "$sock"
 secrets
-stop
+stop TERM
 here "a server that asks nobody" start "${S[@]}"
 check "its socket is the owner's" mode_of 600 "$sock"
 check "is not believed by who wants to see a secret" refuses \
