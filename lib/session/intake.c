@@ -62,6 +62,7 @@ static styx_err take_places(styx_req *r, enum fid_rule rule) {
   case DROP:
     return sx_place_take(r, 0, m->fid, SX_DROP);
   case AUTH:
+    r->r_msg.fid = m->afid; /* it has no other: for whoever asks what a request is about */
     return sx_place_take(r, 0, m->afid, SX_MAKE);
   case ATTACH: /* the use first: it may be the same fid */
     if (m->afid != STYX_NOFID)

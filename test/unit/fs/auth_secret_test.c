@@ -3,7 +3,6 @@
 #include "secrets_fixture.h"
 #include "support/scripted.h"
 
-
 /* What the session has answered last, as bytes. */
 static styx_msg reply;
 static uint8_t reply_data[256];
