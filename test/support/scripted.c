@@ -132,7 +132,10 @@ static const styx_fs_ops ops = {.size = sizeof ops,
 /* ---- the session around it ---- */
 
 static void *counted_alloc(void *arg, size_t size) {
-  ((struct script *)arg)->live += (long)size;
+  struct script *p = arg;
+  if (p->fail_at > 0 && --p->fail_at == 0)
+    return NULL;
+  p->live += (long)size;
   return malloc(size);
 }
 

@@ -31,7 +31,8 @@ struct script {
   int nodes, handles, calls, closes, forgets, releases;
   styx_err close_err;
   uint64_t next_path;
-  long live; /* bytes of the allocator */
+  long live;   /* bytes of the allocator */
+  int fail_at; /* so many allocations from here one fails; 0: none */
   char *lines[SCRIPT_LINES];
   int nlines, taken;
 };

@@ -398,6 +398,29 @@ Test(auth, long_names_and_too_many_afids_are_refused) {
   end(p, &g);
 }
 
+/* Whichever allocation fails: nobody is let in whom the plug was not asked about, and nothing is left behind. */
+Test(auth, any_one_allocation_may_fail) {
+  int refused = 0;
+  for (int n = 1; n < 40; n++) {
+    struct plug g;
+    struct script *p = begin(&g);
+    p->fail_at = n;
+    script_t(p, t_auth(1, 9));
+    script_t(p, t_write(2, 9, 0, "open"));
+    script_t(p, attach_with(3, 0, 9));
+    const bool failed = p->fail_at == 0;
+    p->fail_at = 0;
+    bool in = false;
+    for (const char *line; *(line = script_line(p));)
+      in |= strncmp(line, "Rattach", 7) == 0;
+    cr_assert(!in || g.dones == 1);
+    cr_assert(in || failed || styx_session_ended(p->s));
+    refused += !in;
+    end(p, &g);
+  }
+  cr_assert_gt(refused, 5);
+}
+
 /* ---- what an afid is good for ---- */
 
 Test(auth, an_afid_is_read_written_clunked_looked_at_and_nothing_else) {
