@@ -47,7 +47,7 @@ static void give_memory(struct sx_conn *c) {
 
 /* ---- life ---- */
 
-static styx_err open_session(struct sx_conn *c) {
+static styx_err open_session(struct sx_conn *c, const styx_peer *peer) {
   struct styx_server *v = c->c_shard->h_server;
   const styx_session_config config = {.size = sizeof config,
                                       .exports = v->v_config.exports,
@@ -56,6 +56,7 @@ static styx_err open_session(struct sx_conn *c) {
                                       .allocator = &v->v_alloc,
                                       .hooks = &v->v_hooks,
                                       .budget = v->v_budget,
+                                      .peer = peer,
                                       .hook_arg = c};
   return styx_session_new(&c->c_session, &config, v->v_sys->clock(v->v_sys->arg));
 }
@@ -71,10 +72,13 @@ static int watch_input(struct sx_conn *c, int op) {
 /* The reader sees it from here on. */
 static styx_err join(struct sx_conn *c) {
   struct sx_shard *h = c->c_shard;
+  const struct sx_system *sys = h->h_server->v_sys;
+  styx_peer peer;
+  const bool known = sys->peer && sys->peer(sys->arg, c->c_fd, &peer);
   pthread_mutex_lock(&c->c_lock);
   /* Either we see that styx_server_stop has begun, or it sees that we are counted and finds this session in h_conns. */
   bool late = atomic_load_explicit(&h->h_server->v_draining, memory_order_seq_cst);
-  styx_err err = late ? ESHUTDOWN : open_session(c);
+  styx_err err = late ? ESHUTDOWN : open_session(c, known ? &peer : NULL);
   if (!err) {
     sx_due(h, styx_session_deadline(c->c_session));
     c->c_reading = true;

@@ -49,6 +49,17 @@ static int linux_shut(void *arg, int fd) {
   return shutdown(fd, SHUT_RDWR) ? -errno : 0;
 }
 
+/* As it was when the peer connected. The kernel says all ones of what is no Unix socket. */
+static bool linux_peer(void *arg, int fd, styx_peer *out) {
+  (void)arg;
+  struct ucred cred;
+  socklen_t len = sizeof cred;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || len != sizeof cred || cred.uid == (uid_t)-1)
+    return false;
+  *out = (styx_peer){.uid = cred.uid, .gid = cred.gid, .pid = cred.pid};
+  return true;
+}
+
 static void linux_close(void *arg, int fd) {
   (void)arg;
   close(fd);
@@ -134,6 +145,7 @@ const struct sx_system sx_linux = {.recv_size = 256 * 1024,
                                    .recv = linux_recv,
                                    .send = linux_send,
                                    .shut = linux_shut,
+                                   .peer = linux_peer,
                                    .close = linux_close,
                                    .poller = linux_poller,
                                    .watch = linux_watch,

@@ -2,6 +2,8 @@
 #ifndef SERVER_SYSTEM_H
 #define SERVER_SYSTEM_H
 
+#include <styx/auth.h>
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,8 @@ struct sx_system {
   ssize_t (*recv)(void *arg, int fd, const struct iovec *iov, size_t n, bool *more);
   ssize_t (*send)(void *arg, int fd, const struct iovec *iov, size_t n);
   int (*shut)(void *arg, int fd);
+  /* Who is at the other end; false: that is not known. NULL: it never is. */
+  bool (*peer)(void *arg, int fd, styx_peer *out);
   void (*close)(void *arg, int fd);
 
   /* Descriptor sets: each belongs to the one thread that polls it; anybody may change it and signal it. */

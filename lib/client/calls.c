@@ -20,15 +20,17 @@ styx_err sx_call(styx_client *c, styx_call *call) {
 }
 
 styx_err styx_client_attach(styx_client *client, const char *uname, const char *aname, uint32_t *fid, styx_qid *qid) {
+  return styx_client_attach_auth(client, STYX_NOFID, uname, aname, fid, qid);
+}
+
+styx_err styx_client_attach_auth(styx_client *client, uint32_t afid, const char *uname, const char *aname,
+                                 uint32_t *fid, styx_qid *qid) {
   uint32_t f;
   styx_err err = styx_client_fid(client, &f);
   if (err)
     return sx_words_set(err, NULL);
-  styx_call call = {.t = {.type = STYX_Tattach,
-                          .fid = f,
-                          .afid = STYX_NOFID,
-                          .uname = styx_str_of(uname),
-                          .aname = styx_str_of(aname)}};
+  styx_call call = {
+      .t = {.type = STYX_Tattach, .fid = f, .afid = afid, .uname = styx_str_of(uname), .aname = styx_str_of(aname)}};
   err = sx_call(client, &call);
   if (err) {
     styx_client_fid_put(client, f);

@@ -1,5 +1,6 @@
 # libstyx, shared and static, from the objects of every room.
 find_package(Threads REQUIRED)
+find_package(OpenSSL 1.1 REQUIRED COMPONENTS Crypto)
 get_property(rooms GLOBAL PROPERTY STYX_ROOMS)
 list(TRANSFORM rooms REPLACE "(.+)" "$<TARGET_OBJECTS:room_\\1>" OUTPUT_VARIABLE objects)
 
@@ -12,7 +13,7 @@ foreach(kind IN ITEMS shared static)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   # A handler that forgets to answer returns no styx_answer: make that an error in every program that uses us.
   target_compile_options(styx_${kind} INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror=return-type>)
-  target_link_libraries(styx_${kind} PUBLIC Threads::Threads)
+  target_link_libraries(styx_${kind} PUBLIC Threads::Threads PRIVATE OpenSSL::Crypto)
 endforeach()
 set_target_properties(styx_shared PROPERTIES EXPORT_NAME styx VERSION ${PROJECT_VERSION} SOVERSION 0)
 set_target_properties(styx_static PROPERTIES EXPORT_NAME styx_static)

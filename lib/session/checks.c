@@ -36,6 +36,8 @@ styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m) {
   uint8_t may = m->type == STYX_Tread ? reads : writes;
   if (!(may >> (b->b_mode & STYX_O_MODE) & 1))
     return STYX_EBADUSE;
+  if (b->b_auth) /* the offset means nothing */
+    return STYX_OK;
   return m->offset > (uint64_t)INT64_MAX - m->count ? STYX_EOFFSET : STYX_OK;
 }
 

@@ -13,7 +13,7 @@ struct sx_user *sx_user_new(styx_session *s, const styx_export *e, styx_str unam
   if (!u)
     return NULL;
   char *text = (char *)(u + 1);
-  *u = (struct sx_user){.u_refs = 1, .u_export = e, .u_size = size};
+  *u = (struct sx_user){.u_refs = 1, .u_export = e, .u_fs = &e->fs, .u_size = size};
   u->u_name = (styx_str){text, uname.len};
   u->u_aname = (styx_str){text + uname.len, aname.len};
   if (uname.len)
@@ -30,7 +30,7 @@ void sx_user_put(styx_session *s, struct sx_user *user) {
 
 struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct sx_node *from, styx_str name) {
   char path[SX_PATH];
-  size_t len = sx_path_make(path, user->u_export->fs.ops, from, name);
+  size_t len = sx_path_make(path, user->u_fs->ops, from, name);
   struct sx_node *n = sx_keep_zeroed(s, sizeof *n + len);
   if (!n)
     return NULL;
@@ -45,6 +45,7 @@ struct sx_node *sx_node_new(styx_session *s, struct sx_user *user, const struct 
 }
 
 void sx_node_free(styx_session *s, struct sx_node *node) {
+  s->s_nafids -= node->n_user->u_auth;
   sx_user_put(s, node->n_user);
   s->s_nnodes--;
   sx_keep_put(s, node, sizeof *node + node->n_path_len);
@@ -65,7 +66,7 @@ struct sx_binding *sx_binding_new(styx_session *s, struct sx_node *node) {
   b->b_node = node;
   if (node)
     node->n_refs++;
-  sx_list_init(&b->b_readers);
+  sx_list_init(&b->b_waiting);
   s->s_nbindings++;
   return b;
 }
@@ -81,7 +82,7 @@ static void binding_free(styx_session *s, struct sx_binding *b) {
 void sx_binding_put(styx_session *s, struct sx_binding *b) {
   if (--b->b_refs > 0)
     return;
-  assert(sx_list_empty(&b->b_readers)); /* each reader has a pin */
+  assert(sx_list_empty(&b->b_waiting)); /* each reader has a pin */
   if (!b->b_open) {
     binding_free(s, b);
     return;

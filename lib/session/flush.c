@@ -64,7 +64,7 @@ static void ask(styx_req *r) {
 
 /* Does nobody see whether it has run? What the filesystem declares, for what can be so at all. */
 static bool detachable(const styx_req *r) {
-  const styx_fs_ops *ops = r->r_user->u_export->fs.ops;
+  const styx_fs_ops *ops = r->r_user->u_fs->ops;
   const struct sx_binding *b = sx_pin(r);
   if (!(ops->detachable >> r->r_op & 1))
     return false;

@@ -7,7 +7,7 @@
 
 /* What messages.def says of each T-message, as far as intake needs it. */
 enum { BASE = 1, LINUX = 2, ALL = BASE | LINUX };
-enum fid_rule { NONE, USE, CHANGE, DROP, ATTACH, WALK, DIR, DIRFID, DIRS };
+enum fid_rule { NONE, USE, CHANGE, DROP, AUTH, ATTACH, WALK, DIR, DIRFID, DIRS };
 
 struct rule {
   bool known, is_t, must_run;
@@ -67,6 +67,9 @@ static styx_err take_places(styx_req *r, enum fid_rule rule) {
     return sx_place_take(r, 0, m->fid, SX_CHANGE);
   case DROP:
     return sx_place_take(r, 0, m->fid, SX_DROP);
+  case AUTH:
+    r->r_msg.fid = m->afid; /* it has no other: for whoever asks what a request is about */
+    return sx_place_take(r, 0, m->afid, SX_MAKE);
   case ATTACH: /* the use first: it may be the same fid */
     if (m->afid != STYX_NOFID)
       err = sx_place_take(r, 1, m->afid, SX_USE);

@@ -1,7 +1,7 @@
 /* retire.c: answers become replies. For each request, in one step under the lock: reply or silence is decided, fids are
  * settled, the tag is cleared, the reply and the Rflushes that wait for it are appended, and what was parked behind it is
  * granted. So nothing can come between a reply and its flushes. */
-#include "session/state.h"
+#include "session/auth.h"
 
 #include <errno.h>
 
@@ -33,6 +33,11 @@ static void settle(styx_req *r) {
     return;
   }
   switch (m->type) {
+  case STYX_Tauth:
+    sx_auth_qid(r);
+    fill_node(r);
+    sx_auth_settle(r);
+    break;
   case STYX_Tattach:
     fill_node(r);
     r->r_user->u_root = r->r_qid;
@@ -162,8 +167,8 @@ void sx_finish(styx_req *r) {
   if (success)
     settle(r);
   sx_tags_del(&s->s_tags, r->r_tag);
-  if (r->r_reading_dir)
-    sx_dirread_over(r, success);
+  if (r->r_turn)
+    sx_turn_over(r, success);
   /* An Rflush behind a reply that was lost would say that nothing has happened (F8). */
   if (!r->r_silent)
     r->r_silent = !(success ? reply_success(r) : reply_failure(r));
@@ -225,11 +230,12 @@ static const uint16_t valid_answers[STYX_NOPS] = {
 };
 
 static uint32_t may_answer(const styx_req *r) {
-  uint32_t valid = 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
+  uint32_t valid = valid_answers[r->r_op] | 1 << SX_A_PASS;
   if (r->r_op == STYX_OP_request)
-    valid |= sx_whole_valid(r) | 1 << SX_A_MSG;
-  else
-    valid |= valid_answers[r->r_op] | 1 << SX_A_PASS;
+    valid = sx_whole_valid(r) | 1 << SX_A_MSG;
+  else if (r->r_user->u_auth)
+    valid = sx_auth_answers(r, (uint16_t)valid);
+  valid |= 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
   if (!r->r_may_block && !r->r_made) /* else it could say so for ever */
     valid |= 1 << SX_A_WOULD_BLOCK;
   return valid;
@@ -252,6 +258,8 @@ static void answered(styx_req *r) {
     sx_run_again(r);
   else if (r->r_op == STYX_OP_walk && r->r_answer != SX_A_INTERRUPTED)
     sx_walk_answered(r);
+  else if (sx_auth_asked(r) && r->r_answer == SX_A_OK)
+    sx_attach_passed(r);
   else
     sx_finish(r);
 }

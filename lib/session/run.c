@@ -1,9 +1,9 @@
 /* run.c: running one piece of work: on any thread, without the session's lock. The only place that calls filesystems. */
-#include "session/state.h"
+#include "session/auth.h"
 
 #include <errno.h>
 
-static const styx_fs *fs_of(const styx_req *r) { return &r->r_user->u_export->fs; }
+static const styx_fs *fs_of(const styx_req *r) { return r->r_user->u_fs; }
 
 void *styx_req_ctx(const styx_req *req) { return req->r_fs->ctx; }
 
@@ -100,15 +100,17 @@ static void run_cancel(styx_req *r) {
 }
 
 static void run_close(struct sx_binding *b) {
-  const styx_fs *fs = &b->b_node->n_user->u_export->fs;
+  const styx_fs *fs = b->b_node->n_user->u_fs;
   b->b_err = SX_HAS(fs->ops, close) ? fs->ops->close(fs->ctx, b->b_node->n_node, b->b_handle) : STYX_OK;
   sx_post(b->b_node->n_session, &b->b_post, SX_CLOSED);
 }
 
 static void run_forget(struct sx_node *n) {
-  const styx_fs *fs = &n->n_user->u_export->fs;
+  const styx_fs *fs = n->n_user->u_fs;
   bool unset = n->n_session->s_sees_all && !n->n_node; /* nobody has made a context */
-  if (SX_HAS(fs->ops, forget) && !unset)
+  if (n->n_user->u_auth)
+    sx_auth_end(n);
+  else if (SX_HAS(fs->ops, forget) && !unset)
     fs->ops->forget(fs->ctx, n->n_node);
   sx_post(n->n_session, &n->n_post, SX_FORGOTTEN);
 }
@@ -154,7 +156,7 @@ styx_work_info styx_work_about(const styx_work *work) {
                                                      : NULL;
   if (!n)
     return (styx_work_info){.op = -1};
-  const styx_fs *fs = &n->n_user->u_export->fs;
+  const styx_fs *fs = n->n_user->u_fs;
   int op = w->w_kind == SX_CLOSE ? STYX_OP_close : STYX_OP_forget;
   return (styx_work_info){fs, op, true, STYX_NOFID, n->n_node, !(fs->ops->nowait >> op & 1)};
 }

@@ -41,6 +41,9 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   s->s_nexports = config->nexports;
   s->s_sees_all = sees_all(&s->s_exports[0]);
   s->s_budget = config->budget;
+  s->s_has_peer = config->peer != NULL;
+  if (config->peer)
+    s->s_peer = *config->peer;
   s->s_send_interrupted = config->send_interrupted;
   s->s_now = s->s_born = s->s_progress = now;
   uint64_t seed = now ^ (uint64_t)(uintptr_t)s;

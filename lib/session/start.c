@@ -1,12 +1,12 @@
 /* start.c: a request has all its places: check it against what its fids mean now, prepare what its answer will need, and
  * queue it for the embedder, or answer it at once. */
-#include "session/state.h"
+#include "session/auth.h"
 
 #include <errno.h>
 
 void sx_queue(styx_req *r, enum styx_op op) {
   r->r_op = op;
-  r->r_fs = &r->r_user->u_export->fs;
+  r->r_fs = r->r_user->u_fs;
   r->r_may_block = !(r->r_fs->ops->nowait >> op & 1);
   r->r_answer = SX_A_NONE;
   /* The bits beside the state stay: another thread may be setting none, since nobody runs r. release pairs with: run.c */
@@ -33,26 +33,50 @@ static const styx_export *export_of(const styx_session *s, styx_str aname) {
 
 static bool readonly(const styx_req *r) { return sx_pin(r)->b_node->n_user->u_export->readonly; }
 
-static styx_err start_auth(styx_req *r) {
-  (void)r;
-  return STYX_ENOAUTH;
+static styx_err start_auth(styx_req *r) { return sx_auth_start(r, export_of(r->r_session, r->r_msg.aname)); }
+
+static styx_err attach_files(styx_req *r) {
+  styx_session *s = r->r_session;
+  if (!(r->r_node = sx_node_new(s, r->r_user, NULL, (styx_str){0})) || !(r->r_binding = sx_binding_new(s, NULL)))
+    return ENOMEM;
+  sx_queue(r, STYX_OP_attach);
+  return STYX_OK;
+}
+
+/* Between the plug and the filesystem nothing has happened yet: a flush that came meanwhile is obeyed here. */
+void sx_attach_passed(styx_req *r) {
+  bool asked = r->r_silent || (atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_ASKED);
+  styx_err err = STYX_OK;
+  if (r->r_turn)
+    sx_turn_over(r, false);
+  r->r_user->u_auth = false;
+  r->r_user->u_fs = &r->r_user->u_export->fs;
+  if (asked) {
+    r->r_answer = SX_A_INTERRUPTED;
+    sx_finish(r);
+  } else if ((err = attach_files(r)) != STYX_OK) {
+    sx_finish_error(r, err);
+  }
 }
 
 static styx_err start_attach(styx_req *r) {
   styx_session *s = r->r_session;
   const styx_msg *m = &r->r_msg;
-  if (m->fid == STYX_NOFID || m->afid != STYX_NOFID)
-    return STYX_EBADFID; /* nothing needs authentication, so no afid exists */
-  if (sx_pin(r))
-    return STYX_EINUSE;
-  const styx_export *e = export_of(s, m->aname);
-  if (!e)
-    return ENOENT;
-  r->r_user = sx_user_new(s, e, m->uname, m->aname);
-  if (!r->r_user || !(r->r_node = sx_node_new(s, r->r_user, NULL, (styx_str){0})) ||
-      !(r->r_binding = sx_binding_new(s, NULL)))
-    return ENOMEM;
-  sx_queue(r, STYX_OP_attach);
+  if (!r->r_user) { /* else it was only waiting for its turn */
+    const styx_export *e = export_of(s, m->aname);
+    styx_err err = m->fid == STYX_NOFID ? STYX_EBADFID : sx_auth_check(r, e);
+    if (err)
+      return err;
+    if (sx_pin(r))
+      return STYX_EINUSE;
+    if (!e)
+      return ENOENT;
+    if (!(r->r_user = sx_user_new(s, e, m->uname, m->aname)))
+      return ENOMEM;
+  }
+  if (!r->r_user->u_export->auth.ops)
+    return attach_files(r);
+  sx_auth_ask(r);
   return STYX_OK;
 }
 
@@ -152,7 +176,7 @@ bool sx_read_has_room(styx_req *r) {
 static styx_err start_read(styx_req *r) {
   struct sx_binding *b = sx_pin(r);
   styx_err err = sx_check_io(b, &r->r_msg);
-  if (err || !sx_read_has_room(r))
+  if (err || (b->b_auth && !sx_turn_take(r, b)) || !sx_read_has_room(r))
     return err;
   if (sx_is_dir(b))
     sx_dirread_start(r, b);
@@ -162,8 +186,9 @@ static styx_err start_read(styx_req *r) {
 }
 
 static styx_err start_write(styx_req *r) {
-  styx_err err = sx_check_io(sx_pin(r), &r->r_msg);
-  if (!err)
+  struct sx_binding *b = sx_pin(r);
+  styx_err err = sx_check_io(b, &r->r_msg);
+  if (!err && (!b->b_auth || sx_turn_take(r, b)))
     sx_queue(r, STYX_OP_write);
   return err;
 }

@@ -48,7 +48,10 @@ enum sx_state { SX_PARKED = 0, SX_QUEUED = 1, SX_RUNNING = 2, SX_ANSWERED = 3, S
 /* One attach: who, to what. Counted by its nodes. */
 struct sx_user {
   unsigned u_refs;
+  bool u_auth;                 /* u_fs is a plug: of an afid, or of an attach that is not let in yet */
   const styx_export *u_export; /* immutable */
+  const styx_fs *u_fs;         /* that of u_export, or u_plug; immutable while anything of it runs */
+  styx_fs u_plug;
   styx_qid u_root;
   size_t u_size; /* immutable, with the strings behind it */
   styx_str u_name, u_aname;
@@ -76,12 +79,13 @@ struct sx_binding {
   struct sx_node *b_node;
   void *b_handle;
   bool b_open;
+  bool b_auth; /* it is an afid */
   uint8_t b_mode;
   bool b_stream;               /* reads have effects */
   styx_req *b_clunk;           /* the Tclunk that waits for close's verdict */
   styx_err b_err;              /* of close; the runner, until posted */
-  bool b_reading;              /* a directory read is running: they are serial for each fid */
-  struct sx_link b_readers;    /* directory reads that wait */
+  bool b_taken;                /* a directory read is running, or what concerns an afid: they take turns */
+  struct sx_link b_waiting;    /* requests that wait for theirs */
   uint64_t b_offset, b_cookie; /* where the next directory read must start */
 };
 
@@ -147,7 +151,7 @@ struct styx_req {
   bool r_made;               /* handler: r_ans_node and r_qid are of a node that is to be bound, or given back */
   int r_cancel_fd;           /* atomic: published by SX_HAS_FD */
 
-  struct sx_link r_wait;  /* in s_ready, s_hungry or b_readers while parked there */
+  struct sx_link r_wait;  /* in s_ready, s_hungry or b_waiting while parked there */
   struct sx_link r_timed; /* in s_due until its deadline has passed, in s_asked from when it was to end */
   struct sx_place r_place[2];
   struct sx_node *r_node;       /* to be filled with the answer's node */
@@ -160,10 +164,10 @@ struct styx_req {
   };
   size_t r_reserved; /* bytes of s_held that its reply may need */
   bool r_has_reserved;
-  bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
-  bool r_silent;      /* hangup or Tversion: no reply */
-  bool r_reading_dir; /* it is the running read of its directory fid */
-  bool r_detached;    /* answered for by its Rflush: nobody waits for the handler's answer */
+  bool r_cleared;  /* must-run and parked: what it waits for has been cancelled */
+  bool r_silent;   /* hangup or Tversion: no reply */
+  bool r_turn;     /* of b_taken it is the one: it runs, or is about to */
+  bool r_detached; /* answered for by its Rflush: nobody waits for the handler's answer */
   /* the answer: handler */
   bool r_stream;  /* of styx_req_stream */
   bool r_dropped; /* it returned without an answer */
@@ -245,6 +249,8 @@ struct styx_session {
   struct sx_node *s_whole;      /* counted; the node of the session itself, once there was a request */
   _Atomic(void *) s_context;    /* atomic: what it stands for */
   bool s_send_interrupted;      /* immutable */
+  styx_peer s_peer;             /* immutable */
+  bool s_has_peer;              /* immutable */
   bool s_draining;              /* new work is refused */
 
   _Atomic(struct sx_post *) s_posts; /* atomic: pushed by anybody, taken whole by retire */
@@ -282,7 +288,9 @@ struct styx_session {
   uint64_t s_charged;                                /* bytes that we count there */
   size_t s_reserved;                                 /* requests that have reserved */
 
-  uint64_t s_now; /* the clock as last told */
+  uint64_t s_now;   /* the clock as last told */
+  uint64_t s_afids; /* made so far */
+  size_t s_nafids;  /* that exist */
   uint64_t s_born, s_partial_since, s_progress, s_reset_since;
   styx_session_info s_info;      /* the counters */
   _Atomic uint64_t s_duplicates; /* atomic */
@@ -334,6 +342,7 @@ void sx_version_reply(styx_session *s); /* to the Tversion that waits: its sessi
 
 /* start.c: checks a request whose places are granted, then queues or answers it */
 void sx_start(styx_req *r);
+void sx_attach_passed(styx_req *r); /* the plug lets it in */
 void sx_queue(styx_req *r, enum styx_op op);
 void sx_feed_hungry(styx_session *s);
 bool sx_read_has_room(styx_req *r); /* false: it waits for room, and is started again */
@@ -352,9 +361,9 @@ void sx_walk_start(styx_req *r);
 void sx_walk_answered(styx_req *r);
 
 /* dirread.c */
-bool sx_dirread_turn(styx_req *r); /* false: another reads; r is started again when its turn comes */
 void sx_dirread_start(styx_req *r, struct sx_binding *b);
-void sx_dirread_over(styx_req *r, bool sent);
+bool sx_turn_take(styx_req *r, struct sx_binding *b); /* false: it is parked, and starts again with its turn */
+void sx_turn_over(styx_req *r, bool sent);
 
 /* checks.c: pure */
 styx_err sx_check_open(uint8_t mode, bool is_dir);

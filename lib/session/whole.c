@@ -108,7 +108,7 @@ void sx_whole_start(styx_req *r) {
     sx_finish_error(r, err);
     return;
   }
-  if (m->type == STYX_Tread && !(sx_read_has_room(r) && (!sx_pin(r) || !sx_is_dir(sx_pin(r)) || sx_dirread_turn(r))))
+  if (m->type == STYX_Tread && !(sx_read_has_room(r) && (!sx_pin(r) || !sx_is_dir(sx_pin(r)) || sx_turn_take(r, sx_pin(r)))))
     return;
   r->r_cookie = 0;
   sx_queue(r, STYX_OP_request);
@@ -195,7 +195,7 @@ void *styx_req_made(const styx_req *req) { return req->r_made ? req->r_ans_node 
 
 bool styx_req_cookie(const styx_req *req, uint64_t *cookie) {
   const struct sx_binding *b = sx_pin(req);
-  if (req->r_msg.offset != 0 && (!req->r_reading_dir || req->r_msg.offset != b->b_offset))
+  if (req->r_msg.offset != 0 && (!req->r_turn || req->r_msg.offset != b->b_offset))
     return false;
   *cookie = req->r_msg.offset ? b->b_cookie : 0;
   return true;

@@ -29,13 +29,16 @@ static const struct verb verbs[] = {
 };
 
 static void help(void) {
-  puts("usage: styx [-a ADDR] [-A ANAME] [-u USER] [-m MSIZE] VERB ...\n"
+  puts("usage: styx [-a ADDR] [-A ANAME] [-u USER] [-m MSIZE] [--auth secret:FILE] VERB ...\n"
        "\n"
        "  -a ADDR   the server: tcp!host!port, host:port, [v6]:port, unix!path, /path\n"
        "            (default: $STYX_ADDR, else where styxd listens by default)\n"
        "  -A ANAME  which of its trees (default: its first)\n"
        "  -u USER   who we are there (default: $USER)\n"
        "  -m MSIZE  the largest message, in bytes (default: 1048576)\n"
+       "  --auth secret:FILE\n"
+       "            show the server that we know USER's secret, and have it show the same; FILE has a line\n"
+       "            NAME:SECRET for each user and is ours alone (mode 0600)\n"
        "  --help, --version\n"
        "\nverbs:");
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
@@ -64,15 +67,19 @@ static bool parse_msize(const char *text, uint32_t *out) {
   return true;
 }
 
+static bool parse_auth(const char *text, const char **secrets) {
+  static const char secret[] = "secret:";
+  const size_t len = sizeof secret - 1;
+  *secrets = text + len;
+  return strncmp(text, secret, len) == 0 && text[len];
+}
+
 /* Options before the verb. -1: go on, else the exit status. */
 static int options(struct cli *cli, int argc, char **argv) {
-  static const struct option longs[] = {{"help", no_argument, NULL, 'h'},
-                                        {"version", no_argument, NULL, 'V'},
-                                        {"addr", required_argument, NULL, 'a'},
-                                        {"aname", required_argument, NULL, 'A'},
-                                        {"user", required_argument, NULL, 'u'},
-                                        {"msize", required_argument, NULL, 'm'},
-                                        {0}};
+  static const struct option longs[] = {{"help", no_argument, NULL, 'h'},       {"version", no_argument, NULL, 'V'},
+                                        {"addr", required_argument, NULL, 'a'}, {"aname", required_argument, NULL, 'A'},
+                                        {"user", required_argument, NULL, 'u'}, {"msize", required_argument, NULL, 'm'},
+                                        {"auth", required_argument, NULL, 'S'}, {0}};
   int c;
   while ((c = getopt_long(argc, argv, "+a:A:u:m:h", longs, NULL)) != -1) {
     switch (c) {
@@ -88,6 +95,10 @@ static int options(struct cli *cli, int argc, char **argv) {
     case 'm':
       if (!parse_msize(optarg, &cli->msize))
         return cli_usage(cli, "-m %s: a number of bytes from 256 to 1073741824 is needed", optarg);
+      break;
+    case 'S':
+      if (!parse_auth(optarg, &cli->secrets))
+        return cli_usage(cli, "--auth %s: secret:FILE is needed", optarg);
       break;
     case 'h':
       return help(), CLI_OK;

@@ -12,6 +12,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 struct cli {
   const char *verb;
   const char *addr, *aname, *user; /* NULL: the default */
+  const char *secrets;             /* NULL: we do not say who we are; else the file with our secret */
   uint32_t msize;
   styx_client *c;
   uint32_t root;

@@ -1,6 +1,7 @@
 /* styx_connect.c: where the server is, and who we are there. */
 #include "styx_cli.h"
 
+#include <styx/auth.h>
 #include <styx/server.h>
 
 #include <pwd.h>
@@ -56,6 +57,34 @@ static int dial(struct cli *cli) {
   return -1;
 }
 
+/* The conversation before the attach; *afid stays for it. */
+static bool show_secret(struct cli *cli, const char *user, const styx_secrets *secrets, uint32_t *afid) {
+  size_t len;
+  const void *secret = styx_secrets_find(secrets, styx_str_of(user), &len);
+  if (!secret) {
+    cli_fail(cli, NULL, "--auth: %s has no secret for %s; -u names another user", cli->secrets, user);
+    return false;
+  }
+  styx_err err = styx_client_auth(cli->c, user, cli->aname, afid, NULL);
+  if (err == STYX_ENOAUTH)
+    cli_fail(cli, NULL, "the server asks for no secret, so it shows none: without --auth it would be believed");
+  else if (err || (err = styx_client_secret(cli->c, *afid, user, cli->aname, secret, len)) != STYX_OK)
+    cli_fail(cli, NULL, "cannot show that we are %s: %s", user, styx_client_words());
+  return !err;
+}
+
+static bool authenticate(struct cli *cli, const char *user, uint32_t *afid) {
+  char why[STYX_SECRETS_WHY];
+  styx_secrets *secrets;
+  if (styx_secrets_open(&secrets, cli->secrets, NULL, why, sizeof why)) {
+    cli_fail(cli, NULL, "--auth: %s: %s", cli->secrets, why);
+    return false;
+  }
+  bool shown = show_secret(cli, user, secrets, afid);
+  styx_secrets_free(secrets);
+  return shown;
+}
+
 bool cli_connect(struct cli *cli) {
   int fd = dial(cli);
   if (fd < 0)
@@ -67,8 +96,14 @@ bool cli_connect(struct cli *cli) {
     return false;
   }
   const char *user = cli->user ? cli->user : default_user();
-  if (styx_client_attach(cli->c, user, cli->aname, &cli->root, NULL) == STYX_OK)
+  uint32_t afid = STYX_NOFID;
+  if (cli->secrets && !authenticate(cli, user, &afid))
+    return false;
+  if (styx_client_attach_auth(cli->c, afid, user, cli->aname, &cli->root, NULL) == STYX_OK) {
+    if (afid != STYX_NOFID)
+      (void)styx_client_clunk(cli->c, afid); /* what it was for is done */
     return true;
+  }
   cli_fail(cli, NULL, "cannot attach as %s: %s", user, styx_client_words());
   return false;
 }

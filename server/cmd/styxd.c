@@ -15,6 +15,7 @@ struct styxd {
   size_t nlisteners;
   styx_export *exports;
   struct styxd_filters filters;
+  styx_secrets *secrets;
   struct styxd_user user; /* who started it */
   const char *program;
 };
@@ -60,7 +61,8 @@ static int start(struct styxd *d) {
   styxd_user_now(&d->user);
   if (!d->exports || !d->listeners ||
       !styxd_exports_open(o->exports, o->nexports, d->user.name, o->user_map, d->exports) ||
-      !styxd_filters_open(o, d->exports, &d->filters) || !styxd_listen(o, d->listeners, &d->nlisteners))
+      !styxd_filters_open(o, d->exports, &d->filters) || !styxd_auth_open(o, d->exports, &d->secrets) ||
+      !styxd_listen(o, d->listeners, &d->nlisteners))
     return STYXD_FAILED;
   if (o->trace_file)
     styxd_trace_open(o->trace_file);
@@ -71,6 +73,7 @@ static int start(struct styxd *d) {
   if (status == STYXD_OK) {
     styxd_filters_close(&d->filters);
     styxd_exports_close(o->exports, o->nexports);
+    styx_secrets_free(d->secrets);
   }
   styxd_trace_close();
   styxd_log_end();

@@ -32,6 +32,9 @@ struct styxd_inherited {
   char peer[512]; /* of a connection */
 };
 
+/* --auth */
+enum styxd_auth { STYXD_AUTH_NONE, STYXD_AUTH_PEER, STYXD_AUTH_SECRET };
+
 struct styxd_options {
   styx_addr *listen;
   size_t nlisten;
@@ -45,6 +48,8 @@ struct styxd_options {
   uint32_t workers, readers, spare, run_quota, max_connections; /* as in styx_server_config: 0 for its default */
   uint64_t grace;                                               /* ns */
   styx_level log_level;
+  enum styxd_auth auth;
+  const char *secrets;    /* the file, of STYXD_AUTH_SECRET */
   const char *runas;      /* NULL: not given */
   const char *user_map;   /* a file; NULL: none */
   const char *trace_file; /* NULL: none */
@@ -82,6 +87,11 @@ void styxd_map_free(styx_hostfs_user *rows, size_t n);
 /* Open each; out has room for all. map: the user map's file, or NULL. False when one cannot be opened, which has been said. */
 bool styxd_exports_open(struct styxd_export *exports, size_t n, const char *owner, const char *map, styx_export *out);
 void styxd_exports_close(struct styxd_export *exports, size_t n);
+
+/* ---- who may attach: styxd_auth.c ---- */
+
+/* Every export asks for it. False when that cannot be, which has been said. *secrets is to be freed, NULL if there are none. */
+bool styxd_auth_open(const struct styxd_options *o, styx_export *exports, styx_secrets **secrets);
 
 /* ---- filters: styxd_filters.c ---- */
 

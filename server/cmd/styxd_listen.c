@@ -2,6 +2,7 @@
 #include "styxd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,15 @@ static bool is_loopback(const styx_addr *a) {
 
 static bool allowed_at(const struct styxd_options *o, const styx_addr *addr) {
   char text[512];
+  if (o->auth == STYXD_AUTH_PEER && addr->net == STYX_NET_TCP) {
+    styx_addr_print(text, sizeof text, addr);
+    styxd_complain("--auth peer: nobody could attach at %s, where nothing tells who runs a client: listen on a Unix "
+                   "socket (-l unix!PATH), or use --auth secret:FILE",
+                   text);
+    return false;
+  }
+  if (o->auth != STYXD_AUTH_NONE || o->no_auth)
+    return true;
   for (size_t j = 0; j < o->nexports && addr->net == STYX_NET_TCP; j++) {
     const struct styxd_export *e = &o->exports[j];
     bool named = e->path && o->user_map; /* then a name opens what its user may read */
@@ -70,7 +80,7 @@ static bool allowed_at(const struct styxd_options *o, const styx_addr *addr) {
       return false;
     }
     styxd_complain("%s could be written by anybody who reaches %s: %slisten on a Unix socket (-l unix!PATH), or accept "
-                   "that with --no-auth",
+                   "that with --no-auth; or ask who they are (--auth)",
                    e->path ? e->path : e->name, text, e->path ? "export it read-only (,ro), " : "");
     return false;
   }
@@ -79,9 +89,9 @@ static bool allowed_at(const struct styxd_options *o, const styx_addr *addr) {
 
 bool styxd_listen_allowed(const struct styxd_options *o) {
   bool ok = true;
-  for (size_t i = 0; i < o->nlisten && ok && !o->no_auth; i++)
+  for (size_t i = 0; i < o->nlisten && ok; i++)
     ok = allowed_at(o, &o->listen[i]);
-  for (size_t i = 0; i < o->ninherited && ok && !o->no_auth; i++)
+  for (size_t i = 0; i < o->ninherited && ok; i++)
     ok = allowed_at(o, &o->inherited[i].addr);
   return ok;
 }
@@ -118,12 +128,26 @@ static bool listen_on(const styx_addr *addr, struct styxd_listener *out) {
   return true;
 }
 
+/* Whoever attaches will be asked who he is: so everybody may connect. */
+static bool let_all_connect(const struct styxd_listener *listeners, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (listeners[i].ino && fchmodat(AT_FDCWD, listeners[i].addr.path, 0666, AT_SYMLINK_NOFOLLOW)) {
+      styxd_complain("cannot let everybody connect to %s: %s", listeners[i].addr.path, strerror(errno));
+      return false;
+    }
+  return true;
+}
+
 bool styxd_listen(const struct styxd_options *o, struct styxd_listener *out, size_t *n) {
   for (*n = 0; *n < o->nlisten; ++*n)
     if (!listen_on(&o->listen[*n], &out[*n])) {
       styxd_listen_close(out, *n);
       return false;
     }
+  if (o->auth != STYXD_AUTH_NONE && !let_all_connect(out, *n)) {
+    styxd_listen_close(out, *n);
+    return false;
+  }
   for (size_t i = 0; i < o->ninherited; i++)
     if (!o->inherited[i].connected)
       out[(*n)++] = (struct styxd_listener){.addr = o->inherited[i].addr, .fd = o->inherited[i].fd};

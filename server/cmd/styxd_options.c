@@ -13,6 +13,7 @@
 enum {
   MEM = 256,
   FILTER,
+  AUTH,
   NO_AUTH,
   RUNAS,
   USER_MAP,
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
     {"export", required_argument, NULL, 'e'},
     {"mem", optional_argument, NULL, MEM},
     {"filter", required_argument, NULL, FILTER},
+    {"auth", required_argument, NULL, AUTH},
     {"no-auth", no_argument, NULL, NO_AUTH},
     {"runas", required_argument, NULL, RUNAS},
     {"user-map", required_argument, NULL, USER_MAP},
@@ -194,6 +196,17 @@ static bool add_filter(struct styxd_options *o, const char *text) {
   return true;
 }
 
+static bool set_auth(struct styxd_options *o, const char *text) {
+  static const char secret[] = "secret:";
+  const size_t len = sizeof secret - 1;
+  const bool is_secret = strncmp(text, secret, len) == 0 && text[len];
+  o->secrets = is_secret ? text + len : NULL;
+  o->auth = is_secret ? STYXD_AUTH_SECRET : strcmp(text, "peer") == 0 ? STYXD_AUTH_PEER : STYXD_AUTH_NONE;
+  return wrong_value("auth", text,
+                     o->auth != STYXD_AUTH_NONE || strcmp(text, "none") == 0 ? NULL
+                                                                             : "is not none, peer or secret:FILE");
+}
+
 static bool set_level(struct styxd_options *o, const char *text) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
   for (unsigned i = 0; i < 4; i++)
@@ -296,6 +309,8 @@ static bool take_option(struct styxd_options *o, int c, int argc, char **argv) {
     return add_filter(o, optarg);
   case 'm':
     return set_limit(o, &limits[LIMIT_msize - LIMITS - 1], optarg);
+  case AUTH:
+    return set_auth(o, optarg);
   case NO_AUTH:
     return o->no_auth = true;
   case RUNAS:
@@ -374,6 +389,9 @@ void styxd_usage(void) {
         "                                 delay:[op=OP,path=PATH,how=park|block|hog,]ms=N|for=ever\n"
         "                                 error:[op=OP,path=PATH,rate=0..1,seed=N,]errno=NAME\n"
         "                                 log[:op=OP,path=PATH], readonly\n"
+        "      --auth none              believe who clients say they are (the default)\n"
+        "      --auth peer              only as the user who runs the client, on Unix sockets; root may be anybody\n"
+        "      --auth secret:FILE       who knows the secret of the user, a line NAME:SECRET of FILE\n"
         "      --no-auth                let anybody who can reach a TCP address write\n"
         "      --runas USER             after a start by root, become USER (nobody)\n"
         "      --user-map FILE          who of the clients is which user of the host, which needs root\n"

@@ -76,6 +76,10 @@ static void print_mount(const struct styxd_options *o, const struct target *t, c
     printf("  (the Linux kernel does not mount over IPv6)\n");
     return;
   }
+  if (o->auth == STYXD_AUTH_SECRET) {
+    printf("  (the Linux kernel cannot mount this: it cannot say who it is)\n");
+    return;
+  }
   if (o->limits.msize < 4096 || strchr(aname, ',')) {
     printf("  (the Linux kernel cannot mount this: %s)\n",
            strchr(aname, ',') ? "a comma in its path; give it a name" : "it wants an msize of 4096 at least");
@@ -100,13 +104,17 @@ static void print_program(const char *program) {
   print_word(n > 0 && (size_t)n < sizeof path && access(path, X_OK) == 0 ? path : "styx");
 }
 
-static void print_styx(const struct target *t, const char *aname, const char *program) {
+static void print_styx(const struct styxd_options *o, const struct target *t, const char *aname, const char *program) {
   char address[sizeof t->path];
   snprintf(address, sizeof address, t->v4 ? "%s:%s" : "[%s]:%s", t->host, t->port);
   fputs("  ", stdout);
   print_program(program);
   fputs(" -a ", stdout);
   print_word(t->unix_socket ? t->path : address);
+  if (o->auth == STYXD_AUTH_SECRET) {
+    fputs(" --auth secret:", stdout);
+    print_word(o->secrets);
+  }
   if (*aname) {
     fputs(" -A ", stdout);
     print_word(aname);
@@ -136,7 +144,7 @@ void styxd_print(const struct styxd_options *o, const struct styxd_listener *lis
         continue;
       target_of(&listeners[j], &target);
       print_mount(o, &target, user, aname_of(o, i));
-      print_styx(&target, aname_of(o, i), program);
+      print_styx(o, &target, aname_of(o, i), program);
     }
   }
   fflush(stdout);

@@ -132,7 +132,10 @@ static const styx_fs_ops ops = {.size = sizeof ops,
 /* ---- the session around it ---- */
 
 static void *counted_alloc(void *arg, size_t size) {
-  ((struct script *)arg)->live += (long)size;
+  struct script *p = arg;
+  if (p->fail_at > 0 && --p->fail_at == 0)
+    return NULL;
+  p->live += (long)size;
   return malloc(size);
 }
 
@@ -166,6 +169,11 @@ static void open_session(struct script *p) {
     return;
   styx_allocator alloc = {counted_alloc, counted_free, p};
   styx_session_config config = {.size = sizeof config, .exports = &p->export, .nexports = 1, .limits = &p->limits};
+  if (p->exports) {
+    config.exports = p->exports;
+    config.nexports = p->nexports;
+  }
+  config.peer = p->peer;
   config.allocator = &alloc;
   config.budget = p->budget;
   config.hooks = &p->hooks;

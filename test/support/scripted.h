@@ -13,6 +13,9 @@ enum { SCRIPT_LINES = 4096, SCRIPT_HELD = 4096 };
 struct script {
   styx_session *s;
   styx_export export;
+  const styx_export *exports; /* NULL: export alone */
+  size_t nexports;
+  const styx_peer *peer;
   styx_limits limits;
   styx_budget *budget;
   styx_hooks hooks;
@@ -28,7 +31,8 @@ struct script {
   int nodes, handles, calls, closes, forgets, releases;
   styx_err close_err;
   uint64_t next_path;
-  long live; /* bytes of the allocator */
+  long live;   /* bytes of the allocator */
+  int fail_at; /* so many allocations from here one fails; 0: none */
   char *lines[SCRIPT_LINES];
   int nlines, taken;
 };

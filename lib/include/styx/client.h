@@ -119,6 +119,20 @@ STYX_API void styx_client_fid_put(styx_client *client, uint32_t fid);
 STYX_API styx_err styx_client_attach(styx_client *client, const char *uname, const char *aname, uint32_t *fid,
                                      styx_qid *qid);
 
+/* A conversation about who we are: afid is read and written (styx_client_read, styx_client_write; offsets mean nothing) as server and
+ * user have agreed, then serves any number of attaches with the same uname and aname, and is clunked like other fids.
+ * STYX_ENOAUTH: the server asks nobody; attach without, or, if the server was to show who it is, give up. */
+STYX_API styx_err styx_client_auth(styx_client *client, const char *uname, const char *aname, uint32_t *afid,
+                                   styx_qid *aqid);
+/* As styx_client_attach, by what afid has shown; STYX_NOFID: by nothing. */
+STYX_API styx_err styx_client_attach_auth(styx_client *client, uint32_t afid, const char *uname, const char *aname,
+                                          uint32_t *fid, styx_qid *qid);
+/* The conversation of styx-auth(3) on a new afid with the names that it was made for: each end shows the other that it knows the
+ * secret of this user (auth.h reads files of them). STYX_EREJECTED: the server takes ours for wrong, or its own is;
+ * STYX_EAUTH: it speaks another protocol. Whatever fails, afid is good only to be clunked. */
+STYX_API styx_err styx_client_secret(styx_client *client, uint32_t afid, const char *uname, const char *aname,
+                                     const void *secret, size_t len);
+
 /* path from fid, as a new fid. Elements are separated by any number of '/'; empty ones and "." are left out, ".." is the
  * server's to resolve; any number of elements (16 to a message). An empty path makes another fid for the same file. ENOENT
  * when one element is missing, ENOTDIR when one in the middle is no directory; then there is no new fid. qid may be NULL; it

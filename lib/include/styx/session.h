@@ -21,6 +21,7 @@
 #define STYX_SESSION_H
 
 #include <styx/alloc.h>
+#include <styx/auth.h>
 #include <styx/fs.h>
 #include <styx/span.h>
 
@@ -45,7 +46,8 @@ typedef struct styx_export {
   const char *name; /* NULL: none */
   const char *path; /* NULL: none */
   styx_fs fs;
-  bool readonly; /* whatever would change something is refused with EROFS */
+  bool readonly;  /* whatever would change something is refused with EROFS */
+  styx_auth auth; /* who may attach; without ops: anybody */
 } styx_export;
 
 typedef enum styx_level { STYX_LOG_ERROR, STYX_LOG_WARN, STYX_LOG_INFO, STYX_LOG_DEBUG } styx_level;
@@ -92,7 +94,8 @@ typedef struct styx_session_config {
   const styx_limits *limits;       /* NULL: the defaults; copied */
   const styx_allocator *allocator; /* NULL: malloc; copied */
   const styx_hooks *hooks;         /* NULL: none; copied */
-  styx_budget *budget; /* NULL: none; shared with others, outlives the session. styx_limits.memory is not looked at */
+  styx_budget *budget;   /* NULL: none; shared with others, outlives the session. styx_limits.memory is not looked at */
+  const styx_peer *peer; /* NULL: not known; copied. For styx_req_peer */
   void *hook_arg;
   bool
       send_interrupted; /* answer a flushed request "interrupted" before its Rflush instead of silence (F7 allows both) */
