@@ -22,7 +22,7 @@ struct sx_space;
 
 struct sx_inode {
   struct sx_entry entry;   /* first member; space lock; its name is written with both locks, read with either */
-  struct sx_inode *parent; /* counted; NULL for the root; immutable */
+  struct sx_inode *parent; /* counted; NULL for a root; immutable */
   size_t refs;             /* space lock */
   uint32_t openers;        /* handles; space lock */
   struct sx_dir *dir;      /* NULL: a file; the pointer immutable, the children space lock */
@@ -90,7 +90,7 @@ void sx_inode_free(struct sx_space *space, struct sx_inode **dead, size_t most);
 
 bool sx_inode_may(const struct sx_inode *node, styx_str user, uint32_t want);
 /* May node be opened so by user: rights, removal on close, exclusive use. If so counts an opener. */
-styx_err sx_inode_open(struct sx_space *space, struct sx_inode *node, styx_str user, uint32_t flags);
+styx_err sx_inode_open(struct sx_inode *node, styx_str user, uint32_t flags);
 /* May user remove node: w in the parent, not the root, in the tree, empty. */
 styx_err sx_inode_may_remove(const struct sx_space *space, const struct sx_inode *node, styx_str user);
 /* A reference to the user's name: one that node has anyway, or a new one. NULL when memory is short. */
