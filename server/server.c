@@ -145,7 +145,7 @@ static styx_err init(struct styx_server *v) {
 }
 
 styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, const struct sx_system *sys) {
-  if (!config || config->size < sizeof *config || !config->exports || config->nexports == 0 ||
+  if (!config || config->size < sizeof *config || !sx_exports_fit(config->exports, config->nexports) ||
       !sx_interrupt_allowed(config->interrupt_signal))
     return STYX_EBADARG;
   struct styx_server *v = sx_zalloc(config->allocator, sizeof *v);

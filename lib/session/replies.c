@@ -258,12 +258,7 @@ static styx_str name_or_number(styx_str name, uint32_t number, char buf[12]) {
   return (styx_str){buf, (size_t)snprintf(buf, 12, "%u", (unsigned)number)};
 }
 
-struct names {
-  char uid[12], gid[12], muid[12];
-};
-
-/* What 9P2000 sends of it; what only .u has is not set. */
-static void stat_of(styx_stat *st, const styx_attr *a, struct names *n) {
+void styx_attr_stat(styx_stat *st, const styx_attr *a, styx_attr_numbers *n) {
   st->type = 0;
   st->dev = 0;
   st->qid = a->qid;
@@ -285,9 +280,9 @@ bool styx_req_wants_attr(const styx_req *req) {
 enum { RSTATHDRSZ = STYX_HDRSZ + 2 };
 
 static styx_err copy_attr(styx_req *r, const styx_attr *attr) {
-  struct names names;
+  styx_attr_numbers names;
   styx_stat st;
-  stat_of(&st, attr, &names);
+  styx_attr_stat(&st, attr, &names);
   ptrdiff_t record = styx_stat_size(&st, STYX_9P2000);
   size_t size = RSTATHDRSZ + (size_t)record;
   if (record < 0 || size > r->r_session->s_msize)
@@ -319,7 +314,7 @@ static bool ever_fits(const styx_req *r, const styx_stat *st) {
 }
 
 bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
-  struct names names;
+  styx_attr_numbers names;
   if (!req->r_frame_len) {
     if (!frame(req, req->r_msg.count)) {
       req->r_err = ENOMEM;
@@ -328,7 +323,7 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
     req->r_frame_len = STYX_RREADHDRSZ;
   }
   styx_stat st;
-  stat_of(&st, &entry->attr, &names);
+  styx_attr_stat(&st, &entry->attr, &names);
   ptrdiff_t n =
       styx_stat_encode(req->r_frame + req->r_frame_len, req->r_frame_size - req->r_frame_len, &st, STYX_9P2000);
   if (n < 0) {
@@ -352,6 +347,40 @@ styx_answer styx_reply_dir(styx_req *req) {
     req->r_frame_len = STYX_RREADHDRSZ;
   }
   return publish_frame(req, SX_A_DIR, req->r_frame_len - STYX_RREADHDRSZ);
+}
+
+/* ---- whole messages ---- */
+
+styx_err styx_req_prepare(styx_req *req, const styx_msg *reply) {
+  const styx_msg *t = &req->r_msg;
+  styx_msg m = *reply;
+  if (m.type != t->type + 1)
+    return EIO;
+  m.tag = req->r_tag;
+  if ((m.type == STYX_Rread || m.type == STYX_Rwrite) && m.count > t->count)
+    m.count = t->count;
+  ptrdiff_t size = styx_encoded_size(&m, STYX_9P2000);
+  if (size < 0 || (size_t)size > req->r_session->s_msize)
+    return STYX_ENOFIT;
+  if (!frame(req, (size_t)size))
+    return ENOMEM;
+  if ((size_t)size > req->r_frame_size) /* the handler had asked for room for less */
+    return EIO;
+  (void)styx_encode(req->r_frame, (size_t)size, &m, STYX_9P2000);
+  req->r_frame_len = (size_t)size;
+  req->r_binds = t->type != STYX_Twalk || m.nwqid == t->nwname;
+  return STYX_OK;
+}
+
+styx_answer styx_reply_msg(styx_req *req, const styx_msg *reply) {
+  if (reply && reply->type == STYX_Rerror) {
+    styx_str words = reply->ename;
+    return styx_reply_error_text(req, styx_err_from_text(words.s, words.len), "%.*s", (int)words.len, words.s);
+  }
+  if (!claim(req))
+    return ANSWERED;
+  styx_err err = reply ? styx_req_prepare(req, reply) : req->r_frame_len ? STYX_OK : EIO;
+  return err ? publish_error(req, err) : publish(req, SX_A_MSG);
 }
 
 /* ---- cancellation ---- */

@@ -28,6 +28,10 @@ static void fill_handle(styx_req *r) {
 static void settle(styx_req *r) {
   const styx_msg *m = &r->r_msg;
   int place = 0;
+  if (r->r_session->s_sees_all) {
+    sx_whole_settle(r);
+    return;
+  }
   switch (m->type) {
   case STYX_Tattach:
     fill_node(r);
@@ -70,7 +74,7 @@ static bool reply_success(styx_req *r) {
   styx_session *s = r->r_session;
   if (r->r_answer == SX_A_REF)
     return sx_out_ref(r);
-  if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR)
+  if (r->r_answer == SX_A_DATA || r->r_answer == SX_A_DIR || r->r_answer == SX_A_ATTR || r->r_answer == SX_A_MSG)
     return sx_out_frame(r);
   styx_msg m; /* what no reply to a request of 9P2000 has is not set */
   m.type = (uint8_t)(r->r_msg.type + 1);
@@ -106,6 +110,8 @@ static bool reply_failure(styx_req *r) {
 /* What was prepared, or lent, and not used. */
 static void drop_leftovers(styx_req *r) {
   styx_session *s = r->r_session;
+  if (s->s_sees_all)
+    sx_whole_unmake(r);
   if (r->r_node)
     sx_node_free(s, r->r_node);
   if (r->r_binding)
@@ -141,6 +147,8 @@ static void over(styx_req *r) {
   drop_leftovers(r);
   release_reserved(r);
   sx_places_release(r);
+  if (r->r_session->s_sees_all)
+    sx_whole_leave(r);
   sx_req_put_locked(r);
 }
 
@@ -216,16 +224,24 @@ static const uint16_t valid_answers[STYX_NOPS] = {
     [STYX_OP_fsync] = 1 << SX_A_OK,
 };
 
+static uint32_t may_answer(const styx_req *r) {
+  uint32_t valid = 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
+  if (r->r_op == STYX_OP_request)
+    valid |= sx_whole_valid(r) | 1 << SX_A_MSG;
+  else
+    valid |= valid_answers[r->r_op] | 1 << SX_A_PASS;
+  if (!r->r_may_block && !r->r_made) /* else it could say so for ever */
+    valid |= 1 << SX_A_WOULD_BLOCK;
+  return valid;
+}
+
 static void answered(styx_req *r) {
   styx_session *s = r->r_session;
-  uint16_t valid = valid_answers[r->r_op] | 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED | 1 << SX_A_PASS;
-  if (!r->r_may_block) /* else it could say so for ever */
-    valid |= 1 << SX_A_WOULD_BLOCK;
   if (r->r_dropped) {
     s->s_info.dropped_answers++;
     sx_log(s, STYX_LOG_ERROR, "handler returned without an answer", styx_msg_name(r->r_msg.type));
   }
-  if (!(valid >> r->r_answer & 1)) {
+  if (!(may_answer(r) >> r->r_answer & 1)) {
     sx_log(s, STYX_LOG_ERROR, "answer of the wrong kind", styx_msg_name(r->r_msg.type));
     r->r_answer = SX_A_ERROR;
     r->r_err = EIO;

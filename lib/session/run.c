@@ -17,10 +17,10 @@ styx_str styx_req_aname(const styx_req *req) { return req->r_user->u_aname; }
 
 #define NAME(slot) [STYX_OP_##slot] = #slot
 static const char *const op_names[STYX_NOPS] = {
-    NAME(attach),  NAME(walk),    NAME(open),      NAME(create),     NAME(read),   NAME(write),  NAME(readdir),
-    NAME(getattr), NAME(setattr), NAME(remove),    NAME(fsync),      NAME(close),  NAME(forget), NAME(mkdir),
-    NAME(symlink), NAME(mknod),   NAME(readlink),  NAME(link),       NAME(rename), NAME(unlink), NAME(statfs),
-    NAME(lock),    NAME(getlock), NAME(xattrwalk), NAME(xattrcreate)};
+    NAME(attach),  NAME(walk),    NAME(open),      NAME(create),      NAME(read),   NAME(write),  NAME(readdir),
+    NAME(getattr), NAME(setattr), NAME(remove),    NAME(fsync),       NAME(close),  NAME(forget), NAME(mkdir),
+    NAME(symlink), NAME(mknod),   NAME(readlink),  NAME(link),        NAME(rename), NAME(unlink), NAME(statfs),
+    NAME(lock),    NAME(getlock), NAME(xattrwalk), NAME(xattrcreate), NAME(request)};
 
 const char *styx_op_name(enum styx_op op) { return (unsigned)op < STYX_NOPS ? op_names[op] : NULL; }
 
@@ -57,6 +57,8 @@ styx_answer sx_req_call(styx_req *r) {
     return CALL(fsync, styx_reply_ok(r), r, node, handle, false);
   case STYX_OP_remove:
     return CALL(remove, styx_reply_error(r, EACCES), r, node);
+  case STYX_OP_request:
+    return SX_HAS(ops, request) ? ops->request(r, m) : styx_reply_error(r, EOPNOTSUPP);
   default:
     return styx_reply_error(r, EOPNOTSUPP);
   }
@@ -105,7 +107,8 @@ static void run_close(struct sx_binding *b) {
 
 static void run_forget(struct sx_node *n) {
   const styx_fs *fs = &n->n_user->u_export->fs;
-  if (SX_HAS(fs->ops, forget))
+  bool unset = n->n_session->s_sees_all && !n->n_node; /* nobody has made a context */
+  if (SX_HAS(fs->ops, forget) && !unset)
     fs->ops->forget(fs->ctx, n->n_node);
   sx_post(n->n_session, &n->n_post, SX_FORGOTTEN);
 }

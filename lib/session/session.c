@@ -16,8 +16,17 @@ styx_limits styx_limits_default(void) {
   };
 }
 
+static bool sees_all(const styx_export *e) { return SX_HAS(e->fs.ops, request); }
+
+bool sx_exports_fit(const styx_export *exports, size_t n) {
+  for (size_t i = 0; exports && i < n; i++)
+    if (n > 1 && sees_all(&exports[i]))
+      return false;
+  return exports && n > 0;
+}
+
 styx_err styx_session_new(styx_session **out, const styx_session_config *config, uint64_t now) {
-  if (!config || config->size < sizeof *config || !config->exports || config->nexports == 0)
+  if (!config || config->size < sizeof *config || !sx_exports_fit(config->exports, config->nexports))
     return STYX_EBADARG;
   styx_session *s = sx_zalloc(config->allocator, sizeof *s);
   if (!s)
@@ -30,6 +39,7 @@ styx_err styx_session_new(styx_session **out, const styx_session_config *config,
   s->s_limits = config->limits ? *config->limits : styx_limits_default();
   s->s_exports = config->exports;
   s->s_nexports = config->nexports;
+  s->s_sees_all = sees_all(&s->s_exports[0]);
   s->s_budget = config->budget;
   s->s_send_interrupted = config->send_interrupted;
   s->s_now = s->s_born = s->s_progress = now;
@@ -138,6 +148,7 @@ void styx_session_hangup(styx_session *s) {
   s->s_hungup = true;
   s->s_in_len = 0;
   sx_abort_all(s);
+  sx_whole_hangup(s);
   sx_out_clear(s);
   start_ready(s);
   sx_budget_settle(s);

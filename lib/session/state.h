@@ -121,6 +121,7 @@ enum sx_answer {
   SX_A_DIR,
   SX_A_ATTR,
   SX_A_COUNT,
+  SX_A_MSG,        /* a whole message, made by a program that sees every request */
   SX_A_PASS,       /* no answer: r_fs is to be asked */
   SX_A_WOULD_BLOCK /* no answer: the same once more, where it may block */
 };
@@ -143,6 +144,7 @@ struct styx_req {
   struct sx_chain r_flushes; /* the Tflushes that wait for it */
   uint16_t r_tag;            /* immutable */
   bool r_must_run;           /* immutable */
+  bool r_made;               /* handler: r_ans_node and r_qid are of a node that is to be bound, or given back */
   int r_cancel_fd;           /* atomic: published by SX_HAS_FD */
 
   struct sx_link r_wait;  /* in s_ready, s_hungry or b_readers while parked there */
@@ -152,7 +154,10 @@ struct styx_req {
   struct sx_binding *r_binding; /* to be filled and bound to a fid */
   struct sx_user *r_user;       /* counted, until r is freed; NULL while it has not started */
   struct sx_walk *r_walk;
-  styx_setattr *r_setattr;
+  union {
+    styx_setattr *r_setattr;
+    struct sx_node *r_whole; /* counted; where the program sees every request */
+  };
   size_t r_reserved; /* bytes of s_held that its reply may need */
   bool r_has_reserved;
   bool r_cleared;     /* must-run and parked: what it waits for has been cancelled */
@@ -180,6 +185,7 @@ struct styx_req {
   struct sx_post r_post;
   enum styx_op r_op;   /* what the runner calls */
   bool r_may_block;    /* false: r_op is declared nowait, and has not answered that it would block */
+  bool r_binds;        /* handler: the whole message that is the answer says that what was made is bound */
   const styx_fs *r_fs; /* r_op of which filesystem: the export's, or one behind it; the runner, handler */
   size_t r_frame_size; /* handler: how large the frame may become */
   size_t r_text_size;  /* handler: of the allocation at r_text; 0: it is in r_bytes */
@@ -235,6 +241,9 @@ struct styx_session {
   styx_limits s_limits;         /* immutable */
   const styx_export *s_exports; /* immutable */
   size_t s_nexports;            /* immutable */
+  bool s_sees_all;              /* immutable: the program sees every request (whole.c) */
+  struct sx_node *s_whole;      /* counted; the node of the session itself, once there was a request */
+  _Atomic(void *) s_context;    /* atomic: what it stands for */
   bool s_send_interrupted;      /* immutable */
   bool s_draining;              /* new work is refused */
 
@@ -327,12 +336,23 @@ void sx_version_reply(styx_session *s); /* to the Tversion that waits: its sessi
 void sx_start(styx_req *r);
 void sx_queue(styx_req *r, enum styx_op op);
 void sx_feed_hungry(styx_session *s);
+bool sx_read_has_room(styx_req *r); /* false: it waits for room, and is started again */
+
+/* whole.c */
+bool sx_whole_take(styx_req *r); /* false: no memory */
+void sx_whole_leave(styx_req *r);
+void sx_whole_hangup(styx_session *s);
+void sx_whole_start(styx_req *r);
+uint16_t sx_whole_valid(const styx_req *r);
+void sx_whole_settle(styx_req *r);
+void sx_whole_unmake(styx_req *r);
 
 /* walk.c */
 void sx_walk_start(styx_req *r);
 void sx_walk_answered(styx_req *r);
 
 /* dirread.c */
+bool sx_dirread_turn(styx_req *r); /* false: another reads; r is started again when its turn comes */
 void sx_dirread_start(styx_req *r, struct sx_binding *b);
 void sx_dirread_over(styx_req *r, bool sent);
 

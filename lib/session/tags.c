@@ -22,7 +22,7 @@ void sx_req_init(styx_session *s, styx_req *r, size_t len) {
   r->r_walk = NULL;
   r->r_setattr = NULL;
   r->r_has_reserved = r->r_cleared = r->r_silent = r->r_reading_dir = r->r_detached = false;
-  r->r_stream = r->r_dropped = false;
+  r->r_stream = r->r_dropped = r->r_made = false;
   r->r_answer = SX_A_NONE;
   r->r_err = STYX_OK;
   r->r_iounit = r->r_count = 0;
@@ -56,7 +56,7 @@ void sx_req_free(styx_req *r) {
     sx_free(&s->s_alloc, r->r_text, r->r_text_size);
   s->s_held -= sizeof *r + r->r_len;
   s->s_nreq--;
-  if (r->r_setattr)
+  if (r->r_setattr && !s->s_sees_all)
     sx_keep_put(s, r->r_setattr, sizeof *r->r_setattr);
   sx_keep_put(s, r, r->r_size);
 }

@@ -4,6 +4,8 @@
 
 #include "base/list.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum sx_work_kind { SX_RUN, SX_CANCEL, SX_CLOSE, SX_FORGET, SX_RELEASE };
@@ -17,5 +19,9 @@ struct styx_work {
   uint64_t w_key;
   const struct styx_fs_ops *w_ops;
 };
+
+struct styx_export;
+/* There is one at all, and one that sees every request (fs.h, request) is alone. */
+bool sx_exports_fit(const struct styx_export *exports, size_t n);
 
 #endif

@@ -47,6 +47,13 @@ struct styx_attr {
   styx_str extension; /* .u: target of a symbolic link, or the device */
 };
 
+/* What 9P2000 sends of attr; what only .u has is not set. *st borrows the strings of attr and of *numbers, which is where numbers are
+ * printed in place of names. */
+typedef struct styx_attr_numbers {
+  char uid[12], gid[12], muid[12];
+} styx_attr_numbers;
+STYX_API void styx_attr_stat(styx_stat *st, const styx_attr *attr, styx_attr_numbers *numbers);
+
 /* One directory entry. cookie says where the *next* read starts and is never 0. Only name, qid and cookie are needed when
  * styx_req_wants_attr is false. */
 struct styx_dirent {
@@ -122,6 +129,7 @@ enum styx_op {
   STYX_OP_getlock,
   STYX_OP_xattrwalk,
   STYX_OP_xattrcreate,
+  STYX_OP_request,
   STYX_NOPS
 };
 #define STYX_OP(slot) (1u << STYX_OP_##slot)
@@ -216,6 +224,19 @@ typedef struct styx_fs_ops {
    * close or forget. Answers: those of op. NULL: what that comment says. */
   styx_answer (*any)(styx_req *, enum styx_op op);
   bool paths; /* have the path of each node kept, for styx_req_path: some memory for each */
+
+  /* A program that sees every request itself, in place of all the operations above: servers.h is made of this, and is mostly what is
+   * wanted. It has to be the only export of its sessions. Called with every T-message but Tversion and Tflush; the session
+   * keeps what is of the wire (version, tags, flush, limits) and what each fid number stands for, and checks nothing. Requests
+   * that make, change or drop a fid (Tauth, Tattach, Twalk to it, Topen, Tcreate; Tclunk, Tremove) come one at a time for each
+   * fid number, in order of arrival, behind those that came before them; reads of what a node says is a directory too. A
+   * fid that is dropped stands for nothing from when that request is called, whatever it answers.
+   *
+   * t is styx_req_msg. Answers: styx_reply_msg, or that of req.h which fits the message: data, slice, filled, ref and dir for
+   * Tread, count for Twrite, attr for Tstat, ok for Tclunk, Tremove and Twstat. Traits of it (nowait, blocking) and serial hold
+   * for every message; no request is detached. forget is called for each node made (styx_req_make), and for the context
+   * (styx_req_set_context). Of the other slots only init and cleanup are looked at. */
+  styx_answer (*request)(styx_req *, const styx_msg *t);
 } styx_fs_ops;
 
 /* A filesystem: its table and its own state. Both outlive every session that serves it. */

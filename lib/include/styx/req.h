@@ -128,6 +128,47 @@ STYX_API void styx_req_attr(styx_req *req, const styx_attr *attr);
 STYX_API bool styx_dir_add(styx_req *req, const styx_dirent *entry);
 STYX_API styx_answer styx_reply_dir(styx_req *req);
 
+/* ---- for programs that see every request themselves (fs.h, request; servers.h) ---- */
+
+/* The message, good until the answer. The count of a Tread is cut to what fits a reply, msize - 11. */
+STYX_API const styx_msg *styx_req_msg(const styx_req *req);
+
+/* The msize that Tversion settled. */
+STYX_API uint32_t styx_req_msize(const styx_req *req);
+
+/* The node that fid stood for when the turn of this request came, good until the answer. NULL when it stood for none, or is not
+ * named by the message. */
+STYX_API void *styx_req_fid(const styx_req *req, uint32_t fid);
+
+/* An answer of success will say that the fid that the message makes or changes (afid of Tauth, fid of Tattach, Topen and Tcreate,
+ * newfid of Twalk, all of whose names were found) stands for node from here on. node is the session's, which gives it back with
+ * forget exactly once: when it was replaced, dropped, or the answer is none of success. Again with the same node: another qid.
+ * False, and node is not taken: the message is none of these, the fid is NOFID or does not exist, or has another node already.
+ * styx_req_made: that node, or NULL. */
+STYX_API bool styx_req_make(styx_req *req, void *node, styx_qid qid);
+STYX_API void *styx_req_made(const styx_req *req);
+
+/* Tread of a directory: where its entries go on (fs.h, readdir). False: the offset is neither 0 nor where the last read of this fid
+ * has ended. styx_req_set_cookie, before the answer: where the next read goes on (0 when it is not called; styx_dir_add
+ * does it). */
+STYX_API bool styx_req_cookie(const styx_req *req, uint64_t *cookie);
+STYX_API void styx_req_set_cookie(styx_req *req, uint64_t cookie);
+
+/* One pointer for the session, NULL at first; forget is called with it after the last request and the last node of the session,
+ * or beside them. styx_req_set_context sets it if nobody has, and returns what it is then. */
+STYX_API void *styx_req_context(const styx_req *req);
+STYX_API void *styx_req_set_context(styx_req *req, void *context);
+
+/* Answer by a whole message, copied before this returns; its tag is not looked at. It is the reply to the request's message, or an
+ * Rerror (ename is cut to what msize allows). The count of an Rread or Rwrite is cut to that of the request; data may lie in
+ * styx_req_room. One that is longer than msize is answered STYX_ENOFIT; one of any other type EIO.
+ *
+ * In two steps: styx_req_prepare copies a reply that is no Rerror, and answers nothing (the errors above, ENOMEM); styx_reply_msg with
+ * NULL answers with what was copied, and cannot fail. Only the handler itself, or the one thread that has taken over the
+ * request, may call it. */
+STYX_API styx_answer styx_reply_msg(styx_req *req, const styx_msg *reply);
+STYX_API styx_err styx_req_prepare(styx_req *req, const styx_msg *reply);
+
 /* Somebody will reply, from any thread. What that thread needs to keep beside req is its own affair. */
 STYX_API styx_answer styx_later(styx_req *req);
 
