@@ -25,6 +25,8 @@ static void hook_log(void *arg, styx_level level, const char *what, const char *
   sx_log_conn(arg, level, what, detail);
 }
 
+static int hook_fd(void *arg) { return ((struct sx_conn *)arg)->c_fd; }
+
 static void hook_error(void *arg, styx_err err) {
   sx_count_error(&((struct sx_conn *)arg)->c_shard->h_server->v_stats, err);
 }
@@ -164,7 +166,8 @@ styx_err sx_server_new_on(styx_server **out, const styx_server_config *config, c
                             .cancel_fd_signal = hook_cancel_fd_signal,
                             .cancel_fd_free = hook_cancel_fd_free,
                             .error = hook_error,
-                            .tap = config->tap ? hook_tap : NULL};
+                            .tap = config->tap ? hook_tap : NULL,
+                            .fd = hook_fd};
   defaults(v);
   styx_err err = styx_budget_new(&v->v_budget, v->v_limits.memory, &v->v_alloc);
   err = err ? err : init(v);

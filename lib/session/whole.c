@@ -170,6 +170,11 @@ static uint32_t named(const styx_msg *m, int place) {
   return m->type == STYX_Tattach ? m->afid : m->newfid; /* only these have a second place */
 }
 
+int styx_req_fd(const styx_req *req) {
+  const styx_session *s = req->r_session;
+  return s->s_hooks.fd ? s->s_hooks.fd(s->s_hook_arg) : -1;
+}
+
 void *styx_req_fid(const styx_req *req, uint32_t fid) {
   for (int place = 0; place < 2; place++)
     if (req->r_place[place].pl_pin && named(&req->r_msg, place) == fid)

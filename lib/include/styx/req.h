@@ -136,6 +136,9 @@ STYX_API const styx_msg *styx_req_msg(const styx_req *req);
 /* The msize that Tversion settled. */
 STYX_API uint32_t styx_req_msize(const styx_req *req);
 
+/* The descriptor of the connection, to look at and not to use; -1 where the embedder has none to tell (session.h, hook fd). */
+STYX_API int styx_req_fd(const styx_req *req);
+
 /* The node that fid stood for when the turn of this request came, good until the answer. NULL when it stood for none, or is not
  * named by the message. */
 STYX_API void *styx_req_fid(const styx_req *req, uint32_t fid);

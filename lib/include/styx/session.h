@@ -71,6 +71,8 @@ typedef struct styx_hooks {
    * (out true; the end of the connection may come before). One span, or up to 1 + STYX_MAXREFS, to be read only, good during
    * the call. What styx_frame refuses is no message. Called inside session calls. */
   void (*tap)(void *arg, bool out, const styx_span *spans, size_t n);
+  /* The descriptor of the connection, for styx_req_fd of servers.h; any thread. */
+  int (*fd)(void *arg);
 } styx_hooks;
 
 /* ---- memory that sessions share ---- */
