@@ -98,6 +98,9 @@ struct sx_text *sx_inode_user(struct sx_space *space, struct sx_inode *node, sty
 
 styx_qid sx_inode_qid(const struct sx_inode *node);
 
+/* With io, which is enough for all of it; good for as long as io is held. */
+void sx_inode_attr(const struct sx_inode *node, styx_attr *attr);
+
 /* ---- these need no lock; sx_inode_modified takes io ---- */
 
 int64_t sx_now(void);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static styx_err look_up(struct sx_inode *dir, styx_str name, struct sx_inode **out) {
+styx_err sx_tree_step(struct sx_inode *dir, styx_str name, struct sx_inode **out) {
   if (!dir->dir)
     return ENOTDIR;
   if (styx_str_is(name, "..")) {
@@ -21,7 +21,7 @@ static styx_err look_up(struct sx_inode *dir, styx_str name, struct sx_inode **o
 styx_err styx_tree_lookup(styx_tree *tree, styx_file *dir, const char *name, styx_file **out) {
   struct sx_inode *found = NULL;
   sx_space_lock(&tree->space);
-  styx_err err = look_up(&dir->node, styx_str_of(name), &found);
+  styx_err err = sx_tree_step(&dir->node, styx_str_of(name), &found);
   if (!err) {
     found->refs++;
     *out = sx_file_of(found);

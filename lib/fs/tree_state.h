@@ -54,6 +54,9 @@ void sx_tree_unlink(styx_tree *tree, struct sx_inode *node, struct sx_inode **de
 /* Without the lock: take all beneath top out, and give a reference to it back. */
 void sx_tree_clear(styx_tree *tree, struct sx_inode *top, struct sx_inode *dead);
 
+/* tree_find.c: with the lock. name in dir, or its parent. ENOTDIR, ENOENT. */
+styx_err sx_tree_step(struct sx_inode *dir, styx_str name, struct sx_inode **out);
+
 /* What open made, and how. */
 struct sx_treehandle {
   void *theirs;

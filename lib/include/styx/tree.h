@@ -12,7 +12,7 @@
 #define STYX_TREE_H
 
 #include <styx/alloc.h>
-#include <styx/fs.h>
+#include <styx/navigator.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +77,9 @@ STYX_API void styx_tree_free(styx_tree *tree);
 /* Any number of sessions and servers may serve it. Where it has several roots give its export any_aname (session.h). */
 STYX_API styx_fs styx_tree_fs(styx_tree *tree);
 STYX_API styx_file *styx_tree_root(styx_tree *tree);
+/* The same for programs that see every request and ask a navigator about names (servers.h): any number of them, on any threads,
+ * at the same time. It answers at once. Cookies are good as long as the directory is there; what was removed is not found. */
+STYX_API styx_navigator styx_tree_navigator(styx_tree *tree);
 
 /* ---- putting in ---- */
 
