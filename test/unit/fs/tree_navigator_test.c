@@ -137,7 +137,7 @@ Test(tree_navigator, what_was_removed_is_not_found_though_a_fid_has_it) {
 /* ---- readdir ---- */
 
 Test(tree_navigator, a_directory_is_read_in_order_by_count_and_cookie) {
-  char name[8];
+  char name[16];
   styx_file *dir = put_dir(root, "d");
   for (int i = 0; i < 5; i++) {
     snprintf(name, sizeof name, "f%d", i);
@@ -160,7 +160,7 @@ Test(tree_navigator, a_directory_is_read_in_order_by_count_and_cookie) {
 
 Test(tree_navigator, a_read_with_gaps_before_it_is_not_the_end) {
   styx_file *dir = put_dir(root, "d"), *files[400];
-  char name[8];
+  char name[16];
   for (int i = 0; i < 400; i++) {
     snprintf(name, sizeof name, "f%d", i);
     files[i] = put_text(dir, name);
@@ -174,7 +174,7 @@ Test(tree_navigator, a_read_with_gaps_before_it_is_not_the_end) {
 Test(tree_navigator, entries_that_stay_come_once_while_others_come_and_go) {
   enum { N = 200, LATER = 400 };
   styx_file *dir = put_dir(root, "d"), *files[N];
-  char name[8];
+  char name[16];
   uint32_t seen[512] = {0};
   uint64_t cookie = 0;
   for (int i = 0; i < N; i++) {
