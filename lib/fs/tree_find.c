@@ -62,14 +62,15 @@ styx_qid styx_tree_qid(styx_tree *tree, styx_file *file) {
 
 /* ---- the path ---- */
 
-/* How long it is, at most about max: a tree may be deeper than anybody wants to know. */
+/* How long it is. Not further than max: a tree may be deeper than anybody wants to know. */
 static styx_err path_length(const styx_tree *tree, const struct sx_inode *node, size_t max, size_t *len) {
   size_t n = 0;
   for (; node->parent; node = node->parent) {
     if (!sx_inode_linked(&tree->space, node))
       return ENOENT;
-    if (n <= max)
-      n += 1 + node->entry.name->len;
+    n += 1 + node->entry.name->len;
+    if (n >= max)
+      return ENAMETOOLONG;
   }
   if (!sx_inode_linked(&tree->space, node) || node->entry.seq == SX_TREE_MAKING)
     return ENOENT;

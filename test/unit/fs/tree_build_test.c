@@ -308,6 +308,9 @@ Test(tree_build, the_first_root_can_be_defined_once) {
   styx_file *out = NULL;
   styx_file_def def = {
       .size = sizeof def, .mode = STYX_DMDIR | 0750, .uid = "bob", .gid = "glenda", .path = 1ull << 33};
+  OK(create(root, "a", 0444, 1ull << 33, &out));
+  FAILS(styx_tree_create(tree, NULL, &def, &out), EEXIST); /* its path is in use */
+  OK(styx_tree_remove(tree, out));
   OK(styx_tree_create(tree, NULL, &def, &out));
   cr_assert_eq(out, root);
   FAILS(styx_tree_create(tree, NULL, &def, &out), EEXIST);

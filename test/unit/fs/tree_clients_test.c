@@ -42,9 +42,13 @@ static void count_destroyed(void *aux) {
   destroyed++;
 }
 
+static styx_file *grows; /* a file is put in while the program is asked */
+
 static styx_err may_remove(void *aux, styx_str user) {
   (void)aux, (void)user;
   asked++;
+  if (grows)
+    OK(styx_tree_text(tree, grows, "late", "x", NULL));
   return refuse;
 }
 
@@ -83,6 +87,7 @@ static void open_up(void) {
   destroyed = closed = asked = 0;
   refuse = refuse_open = STYX_OK;
   meanwhile = NULL;
+  grows = NULL;
   styx_file_def def = {.size = sizeof def, .mode = STYX_DMDIR | 0775, .uid = "glenda", .gid = "staff", .ops = &dir_ops};
   OK(styx_tree_create(tree, NULL, &def, NULL));
 }
@@ -231,6 +236,15 @@ Test(tree_clients, only_an_empty_directory_is_removed_and_no_root) {
   OK(p9_walk(glenda, ROOT, G, ""));
   FAILS(p9_remove(glenda, G), EBUSY);
   cr_assert_eq(destroyed, 2);
+}
+
+Test(tree_clients, a_directory_that_fills_while_the_program_is_asked_stays) {
+  made("d", STYX_DMDIR | 0777);
+  OK(styx_tree_lookup(tree, root, "d", &grows));
+  OK(p9_walk(glenda, ROOT, F, "d"));
+  FAILS(p9_remove(glenda, F), ENOTEMPTY);
+  OK(p9_walk(glenda, ROOT, F, "d/late"));
+  styx_tree_put(tree, grows);
 }
 
 Test(tree_clients, fids_of_a_removed_file_read_and_write_on) {
