@@ -42,7 +42,7 @@ Test(aliases, the_words_of_every_9p_server_are_understood) {
       {"Styx reply didn't fit", STYX_ENOFIT},
       {"message size too small", STYX_EVERSION},
       {"authentication not required", STYX_ENOAUTH},
-      {"can't find parent directory", ENOENT},
+      {"can't find parent directory", STYX_ENOPARENT},
       /* styx.b, reading */
       {"invalid 9P message size", STYX_EFRAME},
       {"9P message longer than agreed", STYX_ETOOLONG},
