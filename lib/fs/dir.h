@@ -2,7 +2,7 @@
  *
  * An entry gets a sequence number when it is added and keeps it until it is taken out, renamed or not; numbers only
  * grow. "What comes after number n" is therefore a place in the listing that no change moves. Finding by name is O(1)
- * for any choice of names, a place O(log n), adding and removing O(1) amortised plus a search by halves. One user at a
+ * for any choice of names, a place O(log n) at worst, adding and removing O(1) amortised plus such a search. One user at a
  * time: the caller's lock.
  */
 #ifndef FS_DIR_H

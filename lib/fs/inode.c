@@ -56,12 +56,12 @@ bool sx_inode_may(const struct sx_inode *node, styx_str user, uint32_t want) {
   return styx_access_ok(user, want, node->mode, sx_text_str(node->uid), sx_text_str(node->gid));
 }
 
-styx_err sx_inode_open(struct sx_space *space, struct sx_inode *node, styx_str user, uint32_t flags) {
+styx_err sx_inode_open(struct sx_inode *node, styx_str user, uint32_t flags) {
   if ((flags & STYX_O_DIRECTORY) && !node->dir)
     return ENOTDIR;
   if (!sx_inode_may(node, user, styx_access_of_open(flags)))
     return EACCES;
-  if ((flags & STYX_O_RCLOSE) && (node == space->root || !sx_inode_may(node->parent, user, 2)))
+  if ((flags & STYX_O_RCLOSE) && (!node->parent || !sx_inode_may(node->parent, user, 2)))
     return EACCES;
   if ((node->mode & STYX_DMEXCL) && node->openers)
     return STYX_EBUSYEXCL;
@@ -70,7 +70,7 @@ styx_err sx_inode_open(struct sx_space *space, struct sx_inode *node, styx_str u
 }
 
 styx_err sx_inode_may_remove(const struct sx_space *space, const struct sx_inode *node, styx_str user) {
-  if (node == space->root)
+  if (!node->parent)
     return EBUSY;
   if (!sx_inode_may(node->parent, user, 2))
     return EACCES;

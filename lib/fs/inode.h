@@ -22,12 +22,12 @@ struct sx_space;
 
 struct sx_inode {
   struct sx_entry entry;   /* first member; space lock; its name is written with both locks, read with either */
-  struct sx_inode *parent; /* counted; NULL for the root; immutable */
+  struct sx_inode *parent; /* counted; NULL for a root; immutable */
   size_t refs;             /* space lock */
   uint32_t openers;        /* handles; space lock */
   struct sx_dir *dir;      /* NULL: a file; the pointer immutable, the children space lock */
   uint64_t path;           /* qid.path; immutable */
-  struct sx_text *uid;     /* immutable */
+  struct sx_text *uid;     /* written with both locks, read with either */
   uint32_t mode;           /* written with both locks, read with either */
   struct sx_text *gid;     /* written with both locks, read with either */
 
@@ -113,13 +113,16 @@ void sx_inode_free(struct sx_space *space, struct sx_inode **dead, size_t most);
 
 bool sx_inode_may(const struct sx_inode *node, styx_str user, uint32_t want);
 /* May node be opened so by user: rights, removal on close, exclusive use. If so counts an opener. */
-styx_err sx_inode_open(struct sx_space *space, struct sx_inode *node, styx_str user, uint32_t flags);
+styx_err sx_inode_open(struct sx_inode *node, styx_str user, uint32_t flags);
 /* May user remove node: w in the parent, not the root, in the tree, empty. */
 styx_err sx_inode_may_remove(const struct sx_space *space, const struct sx_inode *node, styx_str user);
 /* A reference to the user's name: one that node has anyway, or a new one. NULL when memory is short. */
 struct sx_text *sx_inode_user(struct sx_space *space, struct sx_inode *node, styx_str user);
 
 styx_qid sx_inode_qid(const struct sx_inode *node);
+
+/* With io, which is enough for all of it; good for as long as io is held. */
+void sx_inode_attr(const struct sx_inode *node, styx_attr *attr);
 
 /* ---- these need no lock; sx_inode_modified takes io ---- */
 
@@ -131,6 +134,28 @@ void sx_inode_accessed(struct sx_inode *node);
 void sx_inode_modified(struct sx_space *space, struct sx_inode *node, struct sx_text *user);
 /* The same with io held for writing; the caller gives back the text that is returned when it has let go. */
 struct sx_text *sx_inode_modified_locked(struct sx_inode *node, struct sx_text *user);
+
+/* ---- a change of attributes (inode_set.c): init, then check, allocate and the rest as the filesystem needs it, then release ---- */
+
+struct sx_change {
+  const styx_setattr *set;
+  uint32_t what; /* of set->valid, what is left to do */
+  styx_str user, group;
+  struct sx_text *who, *name, *uid, *gid; /* first those to come; afterwards those that have gone */
+  struct sx_inode *replaced;              /* for the filesystem: the file that has the new name */
+  char digits[16];                        /* what group points to if it came as a number */
+};
+
+void sx_change_init(struct sx_change *c, const styx_setattr *set, styx_str user);
+/* With the space's lock, as all up to sx_change_rights. May user change mode, times, owner and group so? Takes from what
+ * that which is so already. Names and lengths are the filesystem's. */
+styx_err sx_change_check(const struct sx_inode *node, struct sx_change *c);
+/* Everything that doing it needs. ENOMEM; release all the same. */
+styx_err sx_change_allocate(struct sx_space *space, struct sx_inode *node, struct sx_change *c);
+void sx_change_name(struct sx_space *space, struct sx_inode *node, struct sx_change *c);
+void sx_change_rights(struct sx_inode *node, struct sx_change *c);
+void sx_change_times(struct sx_inode *node, struct sx_change *c); /* no lock */
+void sx_change_release(struct sx_space *space, struct sx_change *c);
 
 /* ---- operations of styx_fs_ops; ctx is the space ---- */
 

@@ -68,8 +68,8 @@ static styx_time time_out(int64_t ns) {
   return rest < 0 ? (styx_time){sec - 1, (uint32_t)(rest + second)} : (styx_time){sec, (uint32_t)rest};
 }
 
-/* With io, which is enough for all of it. Field by field: compilers clear a large struct slowly. */
-static void attr_of(const struct sx_inode *node, styx_attr *attr) {
+/* Field by field: compilers clear a large struct slowly. */
+void sx_inode_attr(const struct sx_inode *node, styx_attr *attr) {
   attr->qid = sx_inode_qid(node);
   attr->mode = node->mode;
   attr->st_mode = 0;
@@ -93,7 +93,7 @@ styx_answer sx_op_getattr(styx_req *req, void *which, void *handle) {
   struct sx_inode *node = which;
   styx_attr attr;
   sx_io_rdlock(node);
-  attr_of(node, &attr);
+  sx_inode_attr(node, &attr);
   styx_req_attr(req, &attr);
   pthread_rwlock_unlock(&node->io);
   return styx_reply_attr(req, NULL);
@@ -110,7 +110,7 @@ static bool add_entry(styx_req *req, struct sx_inode *node) {
     return styx_dir_add(req, &entry);
   }
   pthread_rwlock_rdlock(&node->io);
-  attr_of(node, &entry.attr);
+  sx_inode_attr(node, &entry.attr);
   bool fits = styx_dir_add(req, &entry);
   pthread_rwlock_unlock(&node->io);
   return fits;

@@ -28,7 +28,7 @@ static styx_err open_node(struct styx_memfs *fs, struct sx_inode *node, styx_str
   struct sx_memhandle *handle = new_handle(&fs->space.alloc, sx_inode_user(&fs->space, node, user), flags);
   if (!handle)
     return ENOMEM;
-  styx_err err = sx_inode_open(&fs->space, node, user, flags);
+  styx_err err = sx_inode_open(node, user, flags);
   if (err)
     free_handle(&fs->space.alloc, handle);
   else

@@ -28,6 +28,9 @@ static const styx_export *export_of(const styx_session *s, styx_str aname) {
   for (size_t i = 0; i < s->s_nexports; i++)
     if (s->s_exports[i].path && styx_str_is(aname, s->s_exports[i].path))
       return &s->s_exports[i];
+  for (size_t i = 0; i < s->s_nexports; i++)
+    if (s->s_exports[i].any_aname)
+      return &s->s_exports[i];
   return NULL;
 }
 

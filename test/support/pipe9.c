@@ -178,7 +178,7 @@ struct p9 *p9_new(const styx_export *exports, size_t nexports) {
 
 struct p9 *p9_new_fs(styx_fs fs) {
   struct p9 *p = grow(NULL, sizeof *p);
-  *p = (struct p9){.own = {.fs = fs}, .cap = 4096, .in = grow(NULL, 4096)};
+  *p = (struct p9){.own = {.fs = fs, .any_aname = true}, .cap = 4096, .in = grow(NULL, 4096)};
   styx_session_config config = {.size = sizeof config, .exports = &p->own, .nexports = 1};
   if (styx_session_new(&p->session, &config, 0))
     fail("no session");

@@ -21,7 +21,7 @@ styx_allocator p9_heap_allocator(struct p9_heap *heap);
 
 /* A session over these exports (which outlive it), Tversion done with msize 65536. */
 struct p9 *p9_new(const styx_export *exports, size_t nexports);
-/* One filesystem, writable. fs is copied. */
+/* One filesystem, writable, for any aname. fs is copied. */
 struct p9 *p9_new_fs(styx_fs fs);
 /* Any session; msize 0: no Tversion is sent. NULL when styx_session_new fails. */
 struct p9 *p9_new_session(const styx_session_config *config, uint32_t msize);

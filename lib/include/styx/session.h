@@ -48,6 +48,7 @@ typedef struct styx_export {
   styx_fs fs;
   bool readonly;  /* whatever would change something is refused with EROFS */
   styx_auth auth; /* who may attach; without ops: anybody */
+  bool any_aname; /* takes each aname that is no export's: its attach operation says which are good */
 } styx_export;
 
 typedef enum styx_level { STYX_LOG_ERROR, STYX_LOG_WARN, STYX_LOG_INFO, STYX_LOG_DEBUG } styx_level;

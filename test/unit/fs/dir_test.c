@@ -1,6 +1,8 @@
 /* dir_test.c: directories with many entries, while they change: those of memfs, through a session. */
 #include "memfs_fixture.h"
 
+#include "fs/dir.h"
+
 TestSuite(dir, .init = setup, .fini = stop, .timeout = 120);
 
 /* ---- directories ---- */
@@ -130,4 +132,28 @@ Test(dir, a_tree_deeper_than_a_stack_is_freed) {
     OK(p9_walk(glenda, H, H, "d"));
   }
   cr_assert_eq(files(), DEPTH + 1);
+}
+
+/* ---- numbers ---- */
+
+/* seek looks at nothing but the numbers. */
+Test(dir_numbers, the_place_behind_a_number_is_found_however_the_numbers_lie) {
+  enum { N = 300 };
+  struct sx_dirslot slots[N];
+  struct sx_dir dir = {.slots = slots};
+  for (int shape = 0; shape < 5; shape++) {
+    for (uint64_t i = 0; i < N; i++) {
+      const uint64_t numbers[] = {i + 1, i * 1000 + 7, i * i * i + 1, i < 150 ? i + 1 : (1ull << 60) + i,
+                                  i == 0 ? 1 : UINT64_MAX - N + i};
+      slots[i].seq = numbers[shape];
+    }
+    for (dir.used = 0; dir.used <= N; dir.used += dir.used < 4 ? 1 : 37)
+      for (uint64_t k = 0; k < 3 * N; k++) {
+        uint64_t seq = k < N ? slots[k].seq : k < 2 * N ? slots[k - N].seq - 1 : slots[k - 2 * N].seq + (k < 3 * N - 1);
+        size_t at = 0;
+        while (at < dir.used && slots[at].seq <= seq)
+          at++;
+        cr_assert_eq(sx_dir_seek(&dir, seq), at, "shape %d, %zu slots", shape, dir.used);
+      }
+  }
 }

@@ -85,7 +85,12 @@ static styx_err note_close(void *aux, void *handle) {
 static void note_destroy(void *aux) { ((struct note *)aux)->destroyed++; }
 
 static const styx_file_ops note_ops = {
-    sizeof note_ops, note_open, note_read, note_write, note_close, note_destroy,
+    .size = sizeof note_ops,
+    .open = note_open,
+    .read = note_read,
+    .write = note_write,
+    .close = note_close,
+    .destroy = note_destroy,
 };
 
 static styx_file *put_note(struct note *note, const char *name, uint32_t mode) {
