@@ -27,7 +27,7 @@ static const char *default_address(char *buf, size_t cap) {
   return is_socket(buf) ? buf : "tcp!127.0.0.1!5640";
 }
 
-static const char *default_user(void) {
+const char *cli_default_user(void) {
   const char *user = getenv("USER");
   if (user && *user)
     return user;
@@ -66,7 +66,7 @@ bool cli_connect(struct cli *cli) {
     close(fd);
     return false;
   }
-  const char *user = cli->user ? cli->user : default_user();
+  const char *user = cli->user ? cli->user : cli_default_user();
   if (styx_client_attach(cli->c, user, cli->aname, &cli->root, NULL) == STYX_OK)
     return true;
   cli_fail(cli, NULL, "cannot attach as %s: %s", user, styx_client_words());
