@@ -11,7 +11,7 @@
 
 static const struct cf_group *const groups[] = {&cf_session, &cf_walk, &cf_open, &cf_io,    &cf_dirs,
                                                 &cf_change,  &cf_perm, &cf_tags, &cf_flush, &cf_conns};
-enum { NGROUPS = sizeof groups / sizeof *groups };
+enum { NGROUPS = sizeof groups / sizeof *groups, LEAST_MSIZE = 512 };
 
 struct options {
   struct cf_world world;
@@ -120,7 +120,7 @@ static int option(struct cli *cli, struct options *o, int c) {
     o->world.timeout_ms = (int)(n * 1000);
     return -1;
   case 'm':
-    if (!number(optarg, 512, 1 << 24, &n))
+    if (!number(optarg, LEAST_MSIZE, 1 << 24, &n))
       return cli_usage(cli, "--msize %s: a number of bytes from 512 to 16777216 is needed", optarg);
     o->world.msize = (uint32_t)n;
     return -1;
@@ -175,14 +175,23 @@ static int address(struct cli *cli, struct options *o) {
   return -1;
 }
 
+static void arrive(struct cf_run *r) { cf_walk_path(r, 0, 1, r->w->dir); }
+
+/* False, and said: there is no server, it does not let us in, or has no such directory. What it does wrong is for the checks. */
 static bool reach(struct options *o) {
-  struct cf_run run;
-  static const struct cf_check hello = {.begin = CF_BARE};
-  cf_run(&run, &o->world, &hello);
-  if (run.verdict != CF_PASS)
-    fprintf(stderr, "styx: conform: %s: %s\n", o->report.where, run.why);
-  cf_run_free(&run);
-  return run.verdict == CF_PASS;
+  static const struct cf_check steps[] = {{.begin = CF_BARE}, {.begin = CF_ROOT}, {.begin = CF_ROOT, .fn = arrive}};
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    struct cf_run run;
+    char safe[CF_WHY];
+    cf_run(&run, &o->world, &steps[i]);
+    cf_run_free(&run);
+    if (run.verdict == CF_PASS || (run.verdict == CF_FAIL && (i == 1 || (i == 2 && !*o->world.dir))))
+      continue;
+    fprintf(stderr, "styx: conform: %s: %s%s%s\n", o->report.where, i == 2 ? o->world.dir : "", i == 2 ? ": " : "",
+            cli_printable(safe, sizeof safe, run.why, strlen(run.why)));
+    return false;
+  }
+  return true;
 }
 
 static int run_all(struct options *o) {
@@ -226,6 +235,8 @@ int cli_conform(struct cli *cli, int argc, char **argv) {
   int status = parse(cli, &o, argc, argv);
   if (status >= 0)
     return status;
+  if (o.world.msize < LEAST_MSIZE)
+    return cli_usage(cli, "-m %u: at least %d bytes are needed", o.world.msize, LEAST_MSIZE);
   if (!o.list && (status = address(cli, &o)) >= 0)
     return status;
   if (each(&o, NULL) == 0)

@@ -50,6 +50,7 @@ struct cf_world {
   int timeout_ms;
   char place[64];       /* the directory that is ours, in dir; "": nothing can be made */
   char readonly[256];   /* and why */
+  bool attached;        /* it has let us in once */
   bool broken;          /* because the server did something wrong, not because it refuses */
   char unchecked[256];  /* why rights cannot be checked; "": they can */
   char no_other[256];   /* why there is no second user; "": there is */
@@ -89,6 +90,7 @@ struct cf_run {
   size_t nlog;
   double seconds;
   struct cf_var vars[CF_VARS];
+  unsigned steps; /* of sweeping: a server could go on for ever */
   char sub[32];   /* the check's directory in place */
   uint32_t msize; /* what to ask for; 0: the world's */
 };

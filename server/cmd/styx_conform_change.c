@@ -333,8 +333,9 @@ static const struct cf_check checks[] = {
      NULL},
     {"wstat-malformed", "stat(5)", "a record whose sizes disagree is refused, or ends the connection, and harms nobody",
      CF_ROOT,
-     ">raw 48 000000 7e 0200 00000000 3b00 3800 ffff ffffffff ff ffffffff ffffffffffffffff ffffffff ffffffff ffffffff "
+     ">raw 3e 000000 7e 0200 00000000 3100 3000 ffff ffffffff ff ffffffff ffffffffffffffff ffffffff ffffffff ffffffff "
      "ffffffffffffffff 0000 0000 0000 0000\n"
+     "< Rerror tag 2 * || eof\n"
      "alive",
      NULL},
 };

@@ -137,6 +137,9 @@ static void room(struct cf_run *r, uint8_t **buf, size_t *cap, size_t need) {
   *cap = need * 2;
 }
 
+/* Nothing that is asked for here comes near this. */
+enum { FLOOD = 1 << 26, BEFORE_VERSION = 1 << 16 };
+
 /* What can be received or sent within ms. False: nothing could. */
 static bool turn(struct cf_run *r, struct cf_peer *p, int ms) {
   struct pollfd fd = {.fd = p->fd, .events = (short)(POLLIN | (p->out_len ? POLLOUT : 0))};
@@ -144,6 +147,8 @@ static bool turn(struct cf_run *r, struct cf_peer *p, int ms) {
   if (n <= 0)
     return n < 0 && errno == EINTR;
   if (fd.revents & (POLLIN | POLLHUP | POLLERR)) {
+    if (p->in_len > FLOOD)
+      cf_fail(r, "the server sends more than %d bytes that nobody asked for", FLOOD);
     room(r, &p->in, &p->in_cap, p->in_len + 65536);
     ssize_t got = recv(p->fd, p->in + p->in_len, p->in_cap - p->in_len, MSG_DONTWAIT);
     if (got > 0)
@@ -272,11 +277,11 @@ static void drop_taken(struct cf_peer *p) {
 
 /* The size of the message that is there; 0: not all of it. */
 static size_t whole(struct cf_run *r, const struct cf_peer *p) {
-  ptrdiff_t size = styx_frame(p->in, p->in_len, p->msize);
+  uint32_t most = p->msize ? p->msize : BEFORE_VERSION;
+  ptrdiff_t size = styx_frame(p->in, p->in_len, most);
   if (size < 0)
     cf_fail(r, "a message came that says it is %u bytes long; right: at least 7 and at most msize, %u (intro(5))",
-            (unsigned)p->in[0] | (unsigned)p->in[1] << 8 | (unsigned)p->in[2] << 16 | (unsigned)p->in[3] << 24,
-            p->msize);
+            (unsigned)p->in[0] | (unsigned)p->in[1] << 8 | (unsigned)p->in[2] << 16 | (unsigned)p->in[3] << 24, most);
   return (size_t)size;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Why the last run ended, as a reason. */
@@ -126,7 +127,7 @@ static void find(struct cf_run *r) {
 }
 
 void cf_place_make(struct cf_world *w) {
-  snprintf(w->place, sizeof w->place, "styx-conform-%lu", (unsigned long)getpid());
+  snprintf(w->place, sizeof w->place, "styx-conform-%lu-%lu", (unsigned long)time(NULL), (unsigned long)getpid());
   enum cf_verdict made = attempt(w, CF_ROOT, make, w->readonly, sizeof w->readonly);
   if (made == CF_PASS) {
     (void)attempt(w, CF_DIR, rights_count, w->unchecked, sizeof w->unchecked);
@@ -165,7 +166,10 @@ static void some_names(struct cf_run *r, uint32_t fid, struct names *names) {
 
 /* Remove what fid stands for, with all that is in it; fid is gone. Numbers from fid + 1 on are free. */
 static void remove_all(struct cf_run *r, uint32_t fid) {
+  enum { MOST_STEPS = 20000, DEEPEST = 64 };
   struct names names;
+  if (++r->steps > MOST_STEPS || fid > DEEPEST)
+    cf_fail(r, "there is no end to what is in the directory");
   bool dir = (cf_ok(r, cf_tfid(STYX_Tstat, fid)).stat.mode & STYX_DMDIR) != 0, some = dir;
   if (dir)
     chmod_777(r, fid);

@@ -246,6 +246,8 @@ static void raw(struct cf_run *r, const char *s) {
       s++;
     }
   }
+  if (n >= STYX_HDRSZ) /* an error may come */
+    r->p->asked[bytes[5] | bytes[6] << 8] = (struct cf_asked){.types = {bytes[4]}, .n = 1};
   cf_queue_bytes(r, bytes, n);
   cf_push(r);
 }

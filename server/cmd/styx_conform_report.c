@@ -4,11 +4,22 @@
 
 #include <string.h>
 
-/* ---- XML takes no control characters, whatever they are written as ---- */
+/* ---- XML takes no control characters, whatever they are written as, and no bytes that are no characters ---- */
+
+/* The bytes of the character at s; 0: that is no UTF-8. */
+static size_t utf8(const char *s) {
+  unsigned char c = (unsigned char)*s;
+  size_t n = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+  for (size_t i = 1; i < n; i++)
+    if (((unsigned char)s[i] & 0xC0) != 0x80)
+      return 0;
+  return n;
+}
 
 static void xml(FILE *to, const char *s) {
-  for (; *s; s++) {
+  for (size_t n; *s; s += n ? n : 1) {
     unsigned char c = (unsigned char)*s;
+    n = utf8(s);
     if (c == '<')
       fputs("&lt;", to);
     else if (c == '>')
@@ -17,8 +28,10 @@ static void xml(FILE *to, const char *s) {
       fputs("&amp;", to);
     else if (c == '"')
       fputs("&quot;", to);
+    else if (n == 0)
+      fprintf(to, "\\x%02X", c);
     else if (c >= 0x20 || c == '\n')
-      fputc(c, to);
+      fwrite(s, 1, n, to);
   }
 }
 
@@ -79,7 +92,7 @@ static void tap_one(struct cf_report *rep, const struct cf_run *r) {
   }
 }
 
-/* ---- JUnit: the head counts, so cases are kept until the end ---- */
+/* ---- JUnit ---- */
 
 static void junit_begin(const struct cf_report *rep) {
   fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"styx conform ", rep->to);

@@ -7,7 +7,9 @@
 #include <time.h>
 
 void cf_log(struct cf_run *r, const char *mark, const char *text) {
-  snprintf(r->log[r->nlog++ % CF_LOG], CF_LINE, "%s %s", mark, text);
+  size_t room = CF_LINE - strlen(mark) - 2;
+  styx_str cut = styx_str_cut(styx_str_of(text), room); /* between characters */
+  snprintf(r->log[r->nlog++ % CF_LOG], CF_LINE, "%s %.*s", mark, (int)cut.len, cut.s);
 }
 
 static STYX_PRINTF(3, 0) void verdict(struct cf_run *r, enum cf_verdict v, const char *fmt, va_list args) {
@@ -34,7 +36,11 @@ _Noreturn void cf_skip(struct cf_run *r, const char *fmt, ...) {
 static void attach(struct cf_run *r, const char *user) {
   styx_msg t = {
       .type = STYX_Tattach, .afid = STYX_NOFID, .uname = styx_str_of(user), .aname = styx_str_of(r->w->aname)};
-  (void)cf_ok(r, t);
+  if (r->w->attached)
+    (void)cf_ok(r, t);
+  else
+    (void)cf_or_skip(r, t);
+  r->w->attached = true; /* so it can be done */
 }
 
 void cf_begin(struct cf_run *r, unsigned n, enum cf_begin begin, const char *user) {

@@ -41,12 +41,12 @@ static void duplicate(struct cf_run *r) {
 /* As many as the server takes: each is answered once, in any order. */
 static void many(struct cf_run *r) {
   enum { MANY = 256 };
-  for (uint16_t i = 0; i < MANY; i++) {
-    styx_msg t = {.type = STYX_Tstat, .tag = i};
+  for (unsigned i = 0; i < MANY; i++) {
+    styx_msg t = {.type = STYX_Tstat, .tag = (uint16_t)i};
     cf_queue(r, &t);
   }
   cf_push(r);
-  for (uint16_t i = 0; i < MANY; i++) {
+  for (unsigned i = 0; i < MANY; i++) {
     styx_msg m;
     if (!cf_next(r, &m))
       cf_fail(r, "the server hung up; right: %d answers", MANY);
@@ -65,7 +65,7 @@ static void mixed(struct cf_run *r) {
     cf_file(r, 10 + i, name, 0666, text);
     (void)cf_ok(r, cf_topen(10 + i, STYX_OREAD));
   }
-  for (uint16_t i = 0; i < FILES * EACH; i++) {
+  for (unsigned i = 0; i < FILES * EACH; i++) {
     styx_msg t = cf_tread(10 + i % FILES, 0, 6);
     t.tag = (uint16_t)(1000 + i);
     cf_queue(r, &t);

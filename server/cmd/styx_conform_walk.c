@@ -32,8 +32,10 @@ static void sixteen(struct cf_run *r) {
 static void seventeen(struct cf_run *r) {
   uint8_t bytes[17 + 17 * 4] = {sizeof bytes, 0, 0, 0, STYX_Twalk, CF_TAG, 0, 0, 0, 0, 0, 9, 0, 0, 0, 17, 0};
   styx_msg m;
-  for (size_t i = 0; i < 17; i++)
-    memcpy(bytes + 17 + 4 * i, "\2\0..", 4);
+  for (size_t i = 17; i < sizeof bytes; i += 4) {
+    bytes[i] = 2;
+    bytes[i + 2] = bytes[i + 3] = '.';
+  }
   r->p->asked[CF_TAG] = (struct cf_asked){.types = {STYX_Twalk}, .n = 1, .nwname = 17};
   cf_log(r, "->", "Twalk tag 1 fid 0 newfid 9 nwname 17 '..' '..' ...");
   cf_queue_bytes(r, bytes, sizeof bytes);

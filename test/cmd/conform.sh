@@ -192,6 +192,10 @@ check "no address" conform 2
 check "a bad address" conform 2 'tcp!!'
 check "a bad format" conform 2 -F pdf "$sock"
 check "a bad time" conform 2 -t soon "$sock"
+check "messages that are too small" conform 2 -m 256 "$sock"
+check "a directory that is not there" conform 2 -d /missing "$sock"
+check "a tree that is not there" conform 2 -A missing "$sock"
+check "that is said" grep -q 'Tattach is refused' "$scratch/errors"
 check "a file that cannot be written" conform 2 -O /nonexistent/report "$sock"
 here "it ends in order" stop
 check "nobody there" conform 2 "$sock"

@@ -20,12 +20,11 @@
 struct conn {
   int client, server;
   struct styx_msgbuf from_client, from_server;
-  uint8_t asked[65536]; /* the type of what is outstanding, by tag */
-  uint32_t fids[65536]; /* and its fid */
-  uint8_t modes[65536]; /* and its mode */
-  unsigned n[256];      /* how many of each type have passed */
-  uint16_t kept_tag;
-  uint8_t kept[65536];
+  uint8_t asked[65536];   /* the type of what is outstanding, by tag */
+  uint32_t counts[65536]; /* and how many bytes it asks for */
+  uint8_t nwnames[65536]; /* and how many names it walks */
+  unsigned n[256];        /* how many of each type have passed */
+  uint8_t kept[65536];    /* a message that waits */
   size_t kept_len;
 };
 
@@ -98,7 +97,7 @@ static bool attach_twice(struct conn *c, enum where where, styx_msg *m) { return
 static bool walk_open(struct conn *c, enum where where, styx_msg *m) { return forgive(c, where, m, STYX_Twalk); }
 static bool walk_partial_error(struct conn *c, enum where where, styx_msg *m) {
   (void)where;
-  if (m->type == STYX_Rwalk && m->nwqid < c->modes[m->tag])
+  if (m->type == STYX_Rwalk && m->nwqid < c->nwnames[m->tag])
     *m = (styx_msg){.type = STYX_Rerror, .tag = m->tag, .ename = STYX_STR("file does not exist")};
   return true;
 }
@@ -135,7 +134,7 @@ static bool open_no_rclose(struct conn *c, enum where where, styx_msg *m) {
 static bool open_all_rw(struct conn *c, enum where where, styx_msg *m) {
   (void)c, (void)where;
   if (m->type == STYX_Topen && (m->mode & 3) == STYX_OWRITE)
-    m->mode |= STYX_ORDWR, m->mode &= (uint8_t)~STYX_OWRITE;
+    m->mode ^= STYX_OWRITE ^ STYX_ORDWR;
   return true;
 }
 static bool open_no_exec(struct conn *c, enum where where, styx_msg *m) {
@@ -172,8 +171,8 @@ static bool read_cut(struct conn *c, enum where where, styx_msg *m) {
 }
 static bool read_more(struct conn *c, enum where where, styx_msg *m) {
   (void)where;
-  if (m->type == STYX_Rread && m->count == c->fids[m->tag] && m->count)
-    m->count += 0, m->data = memset(c->kept, 'x', m->count + 1), m->count++;
+  if (m->type == STYX_Rread && m->count == c->counts[m->tag] && m->count && m->count < sizeof c->kept)
+    m->data = memset(c->kept, 'x', ++m->count);
   return true;
 }
 static bool read_any_offset(struct conn *c, enum where where, styx_msg *m) { return forgive(c, where, m, STYX_Tread); }
@@ -271,15 +270,23 @@ static bool flush_errors(struct conn *c, enum where where, styx_msg *m) {
     return refuse(c, m);
   return true;
 }
+/* A reply that is faster than the Tflush waits for it, so that it is always behind its Rflush. */
 static bool flush_early(struct conn *c, enum where where, styx_msg *m) {
-  if (where == TO_SERVER && m->type == STYX_Tflush)
-    return reply(c, m, (styx_msg){.type = STYX_Rflush});
-  return true;
+  if (where == TO_CLIENT && m->tag == 5 && c->n[STYX_Tflush] == 0) {
+    ptrdiff_t n = styx_encode(c->kept, sizeof c->kept, m, STYX_9P2000);
+    c->kept_len = n > 0 ? (size_t)n : 0;
+    return false;
+  }
+  if (where != TO_SERVER || m->type != STYX_Tflush)
+    return true;
+  (void)reply(c, m, (styx_msg){.type = STYX_Rflush});
+  put(c->client, c->kept, c->kept_len);
+  c->kept_len = 0;
+  return false;
 }
 /* The request is done, and its reply kept back because it was flushed. */
 static bool flush_silent(struct conn *c, enum where where, styx_msg *m) {
-  if (where == TO_SERVER && m->type == STYX_Tflush)
-    c->kept_tag = m->oldtag;
+  (void)c;
   return where != TO_CLIENT || m->tag != 5 || m->type == STYX_Rflush;
 }
 static bool reply_twice(struct conn *c, enum where where, styx_msg *m) {
@@ -378,8 +385,8 @@ static void pass(struct conn *c, enum where where, const uint8_t *bytes, size_t 
   }
   if (where == TO_SERVER) {
     c->asked[m.tag] = m.type;
-    c->fids[m.tag] = m.count;
-    c->modes[m.tag] = (uint8_t)m.nwname;
+    c->counts[m.tag] = m.count;
+    c->nwnames[m.tag] = (uint8_t)m.nwname;
   }
   c->n[m.type]++;
   if (fault == none)
