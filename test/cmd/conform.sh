@@ -112,7 +112,7 @@ here "memory, to be twisted" start "${S[@]}" --mem
 twisted none
 check "nothing is found where nothing is wrong" passes "$scratch/twisted"
 untwist
-short=(-t 0.5) # what is lost is waited for
+short=(-t 2) # what is lost is waited for
 finds version_raises version-agree
 finds version_errors version-unknown
 finds version_keeps version-resets-fids
@@ -201,8 +201,8 @@ here "it ends in order" stop
 check "nobody there" conform 2 "$sock"
 here "a server" start "${S[@]}" --mem
 kill -STOP "$pid"
-check "one that says nothing is wrong, not waited for" conform 1 -t 0.1 "$sock" 'walk-*'
-check "that is said" says_report 'nothing came for 100 ms'
+check "one that says nothing is wrong, not waited for" conform 1 -t 1 "$sock" walk-clone walk-itself
+check "that is said" says_report 'nothing came for 1000 ms'
 kill -CONT "$pid"
 here "it ends in order" stop
 checks_done

@@ -26,6 +26,8 @@ struct conn {
   unsigned n[256];        /* how many of each type have passed */
   uint8_t kept[65536];    /* a message that waits */
   size_t kept_len;
+  styx_msg flush;
+  unsigned kept_flushes; /* of flush and kept: how many are there */
 };
 
 enum where { TO_SERVER, TO_CLIENT };
@@ -270,18 +272,19 @@ static bool flush_errors(struct conn *c, enum where where, styx_msg *m) {
     return refuse(c, m);
   return true;
 }
-/* A reply that is faster than the Tflush waits for it, so that it is always behind its Rflush. */
+/* Whichever comes first waits for the other; then the Rflush goes out before the reply. Only the first request of tag 5. */
 static bool flush_early(struct conn *c, enum where where, styx_msg *m) {
-  if (where == TO_CLIENT && m->tag == 5 && c->n[STYX_Tflush] == 0) {
-    ptrdiff_t n = styx_encode(c->kept, sizeof c->kept, m, STYX_9P2000);
-    c->kept_len = n > 0 ? (size_t)n : 0;
-    return false;
-  }
-  if (where != TO_SERVER || m->type != STYX_Tflush)
+  bool flush = where == TO_SERVER && m->type == STYX_Tflush;
+  if (c->kept_flushes == 2 || !(flush ? m->oldtag == 5 : where == TO_CLIENT && m->tag == 5))
     return true;
-  (void)reply(c, m, (styx_msg){.type = STYX_Rflush});
-  put(c->client, c->kept, c->kept_len);
-  c->kept_len = 0;
+  if (flush)
+    c->flush = (styx_msg){.type = STYX_Rflush, .tag = m->tag};
+  else
+    c->kept_len = (size_t)styx_encode(c->kept, sizeof c->kept, m, STYX_9P2000);
+  if (++c->kept_flushes == 2) {
+    say(c->client, &c->flush);
+    put(c->client, c->kept, c->kept_len);
+  }
   return false;
 }
 /* The request is done, and its reply kept back because it was flushed. */
