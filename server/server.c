@@ -97,10 +97,22 @@ static styx_err shard_init(struct sx_shard *h, struct styx_server *v) {
   return err ? err : h->h_buffer ? STYX_OK : ENOMEM;
 }
 
+/* Adopted by a server that never ran: nobody has said anything yet. */
+static void drop_waiting(struct sx_shard *h) {
+  while (!sx_list_empty(&h->h_conns)) {
+    struct sx_conn *c = SX_OF(struct sx_conn, c_all, h->h_conns.next);
+    styx_session_hangup(c->c_session);
+    styx_session_free(c->c_session);
+    c->c_session = NULL;
+    sx_conn_put(c);
+  }
+}
+
 static void shard_fini(struct sx_shard *h) {
   struct styx_server *v = h->h_server;
   if (!v)
     return; /* never made */
+  drop_waiting(h);
   const int fds[] = {h->h_read_poller, h->h_send_poller, h->h_read_bell, h->h_send_bell, h->h_alarm};
   for (size_t i = 0; i < 5; i++)
     if (fds[i] >= 0)
@@ -256,10 +268,19 @@ static void *replier_main(void *shard) {
   return NULL;
 }
 
+/* One filesystem may be exported under several names; it begins and ends with the first. */
+static bool exported_before(const struct styx_server *v, size_t n) {
+  const styx_export *exports = v->v_config.exports;
+  for (size_t i = 0; i < n; i++)
+    if (exports[i].fs.ops == exports[n].fs.ops && exports[i].fs.ctx == exports[n].fs.ctx)
+      return true;
+  return false;
+}
+
 static void filesystems_cleanup(const struct styx_server *v, size_t n) {
   while (n-- > 0) {
     const styx_fs *fs = &v->v_config.exports[n].fs;
-    if (fs->ops->cleanup)
+    if (fs->ops->cleanup && !exported_before(v, n))
       fs->ops->cleanup(fs->ctx);
   }
 }
@@ -267,7 +288,7 @@ static void filesystems_cleanup(const struct styx_server *v, size_t n) {
 static styx_err filesystems_init(const struct styx_server *v) {
   for (size_t i = 0; i < v->v_config.nexports; i++) {
     const styx_fs *fs = &v->v_config.exports[i].fs;
-    styx_err err = fs->ops->init ? fs->ops->init(fs->ctx) : STYX_OK;
+    styx_err err = fs->ops->init && !exported_before(v, i) ? fs->ops->init(fs->ctx) : STYX_OK;
     if (err) {
       filesystems_cleanup(v, i);
       return err;

@@ -26,6 +26,8 @@ static const struct verb verbs[] = {
     {"rm", cli_rm, "[-r] PATH...", "remove files and empty directories; -r: whole trees"},
     {"mv", cli_mv, "OLD NEW", "rename within one directory"},
     {"cp", cli_cp, "[-rpq] [-j N] [-o] FILE... FILE", "copy; a FILE of the server is written :PATH; see below"},
+    {"conform", cli_conform, "[OPTION...] ADDR [CHECK...]",
+     "check a server against the manual; conform --help tells more"},
 };
 
 static void help(void) {

@@ -32,6 +32,8 @@ const char *cli_printable(char *buf, size_t cap, const char *text, size_t len);
 
 /* ---- styx_connect.c ---- */
 
+/* Who we are, when nobody says. */
+const char *cli_default_user(void);
 /* Dial, agree, attach; false when that fails, which has been said. */
 bool cli_connect(struct cli *cli);
 
@@ -74,5 +76,6 @@ int cli_mkdir_verb(struct cli *cli, int argc, char **argv);
 int cli_rm(struct cli *cli, int argc, char **argv);
 int cli_mv(struct cli *cli, int argc, char **argv);
 int cli_cp(struct cli *cli, int argc, char **argv);
+int cli_conform(struct cli *cli, int argc, char **argv); /* connects by itself */
 
 #endif

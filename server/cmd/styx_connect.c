@@ -28,7 +28,7 @@ static const char *default_address(char *buf, size_t cap) {
   return is_socket(buf) ? buf : "tcp!127.0.0.1!5640";
 }
 
-static const char *default_user(void) {
+const char *cli_default_user(void) {
   const char *user = getenv("USER");
   if (user && *user)
     return user;
@@ -95,7 +95,7 @@ bool cli_connect(struct cli *cli) {
     close(fd);
     return false;
   }
-  const char *user = cli->user ? cli->user : default_user();
+  const char *user = cli->user ? cli->user : cli_default_user();
   uint32_t afid = STYX_NOFID;
   if (cli->secrets && !authenticate(cli, user, &afid))
     return false;

@@ -82,8 +82,8 @@ STYX_API styx_err styx_server_new(styx_server **out, const styx_server_config *c
 /* Accept from a listening socket (styx_announce), which the server closes when it is freed. Before styx_server_start. */
 STYX_API styx_err styx_server_listen(styx_server *server, int fd);
 
-/* Run each filesystem's init (blocking, on this thread; an error is returned and nothing runs), then start the threads. EBUSY:
- * interrupt_signal is handled or ignored already. */
+/* Run each filesystem's init (blocking, on this thread; once for one that is exported several times; an error is returned and
+ * nothing runs), then start the threads: no client is answered before. EBUSY: interrupt_signal is handled or ignored already. */
 STYX_API styx_err styx_server_start(styx_server *server);
 
 /* Serve this connected stream socket too; it is the server's from here on, also on error (then it is closed): for inetd,
@@ -99,7 +99,7 @@ STYX_API styx_err styx_server_stop(styx_server *server, uint64_t grace, size_t *
 /* Cut short the grace of the styx_server_stop that runs on another thread, or of the next. Not from a signal handler. */
 STYX_API void styx_server_hurry(styx_server *server);
 
-/* After a stop that returned STYX_OK, or before start; and after every reply call that threads of yours had begun. */
+/* After a stop that returned STYX_OK, or before start, or after one that failed: connections that wait are closed. And after every reply call that threads of yours had begun. */
 STYX_API void styx_server_free(styx_server *server);
 
 /* ---- interruption: the fourth form of cancellation, beside those of req.h ----
