@@ -108,7 +108,8 @@ void sx_whole_start(styx_req *r) {
     sx_finish_error(r, err);
     return;
   }
-  if (m->type == STYX_Tread && !(sx_read_has_room(r) && (!sx_pin(r) || !sx_is_dir(sx_pin(r)) || sx_turn_take(r, sx_pin(r)))))
+  if (m->type == STYX_Tread &&
+      !(sx_read_has_room(r) && (!sx_pin(r) || !sx_is_dir(sx_pin(r)) || sx_turn_take(r, sx_pin(r)))))
     return;
   r->r_cookie = 0;
   sx_queue(r, STYX_OP_request);

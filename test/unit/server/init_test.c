@@ -137,7 +137,7 @@ Test(init, one_that_fails_refuses_to_serve_and_whoever_waits_is_hung_up_on) {
 }
 
 Test(init, those_before_one_that_fails_are_cleaned_up) {
-  static const styx_export exports[] = {{"one", NULL, {&ops, &one}, false}, {"two", NULL, {&ops, &two}, false}};
+  static const styx_export exports[] = {{.name = "one", .fs = {&ops, &one}}, {.name = "two", .fs = {&ops, &two}}};
   styx_server *v = server_of(exports, 2);
   two.refuse = ENOSPC;
   cr_assert_eq(styx_server_start(v), ENOSPC);
@@ -147,7 +147,8 @@ Test(init, those_before_one_that_fails_are_cleaned_up) {
 }
 
 Test(init, a_filesystem_that_is_exported_twice_begins_and_ends_once) {
-  static const styx_export exports[] = {{"rw", NULL, {&ops, &one}, false}, {"ro", NULL, {&ops, &one}, true}};
+  static const styx_export exports[] = {{.name = "rw", .fs = {&ops, &one}},
+                                        {.name = "ro", .fs = {&ops, &one}, .readonly = true}};
   styx_server *v = server_of(exports, 2);
   cr_assert_eq(styx_server_start(v), STYX_OK);
   cr_assert_eq(styx_server_stop(v, 0, NULL), STYX_OK);

@@ -255,7 +255,8 @@ Test(operations, the_user_of_an_attach_is_that_of_every_fid_that_comes_of_it) {
 }
 
 Test(operations, the_aname_reaches_the_filesystem_is_inherited_and_may_be_refused) {
-  const styx_export exports[] = {{"tree", "/srv/tree", {&ops, &o}, false}, {"nowhere", NULL, {&ops, &o}, false}};
+  const styx_export exports[] = {{.name = "tree", .path = "/srv/tree", .fs = {&ops, &o}},
+                                 {.name = "nowhere", .fs = {&ops, &o}}};
   struct p9 *p = p9_new(exports, 2);
   styx_stat st;
   OK(p9_attach(p, 1, "bob", "tree"));
