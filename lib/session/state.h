@@ -272,8 +272,8 @@ struct styx_session {
   size_t s_in_len, s_in_cap;
   bool s_lent; /* what is behind s_in_len belongs to whoever receives into it (styx_session_room) */
 
-  uint32_t s_msize; /* 0: no version yet */
-  bool s_resetting; /* a Tversion waits for the old session to end */
+  _Atomic uint32_t s_msize; /* atomic: those that are detached may look while it is set anew. 0: no version yet */
+  bool s_resetting;         /* a Tversion waits for the old session to end */
   bool s_hungup;
   bool s_paused;          /* the outbox was over its limit and is not yet half empty */
   const char *s_ended;    /* why the session has ended by itself */
