@@ -367,6 +367,7 @@ void sx_turn_over(styx_req *r, bool sent);
 
 /* checks.c: pure */
 styx_err sx_check_open(uint8_t mode, bool is_dir);
+styx_err sx_check_names(const styx_msg *m, uint64_t max_name); /* Tauth, Tattach */
 styx_err sx_check_create(const styx_msg *m, uint64_t max_name);
 styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m);
 styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, styx_setattr *out);

@@ -71,7 +71,11 @@ static struct sx_user *user_of(styx_req *r) {
 /* What an answer of success will need. */
 static styx_err prepare(styx_req *r) {
   styx_session *s = r->r_session;
-  int place = made_place(&r->r_msg);
+  const styx_msg *m = &r->r_msg;
+  int place = made_place(m);
+  styx_err err = m->type == STYX_Tauth || m->type == STYX_Tattach ? sx_check_names(m, s->s_limits.name) : STYX_OK;
+  if (err)
+    return err;
   if (!(r->r_user = user_of(r)))
     return ENOMEM;
   if (place < 0 || !r->r_place[place].pl_slot) /* NOFID, or a fid to be changed that does not exist */
