@@ -169,8 +169,9 @@ struct styx_req {
   bool r_turn;     /* of b_taken it is the one: it runs, or is about to */
   bool r_detached; /* answered for by its Rflush: nobody waits for the handler's answer */
   /* the answer: handler */
-  bool r_stream;  /* of styx_req_stream */
-  bool r_dropped; /* it returned without an answer */
+  bool r_stream;   /* of styx_req_stream */
+  bool r_dropped;  /* it returned without an answer */
+  bool r_prepared; /* r_frame is a whole message (styx_req_prepare) */
   enum sx_answer r_answer;
   styx_err r_err;
   uint32_t r_iounit;
