@@ -86,7 +86,7 @@ styx_err sx_auth_start(styx_req *r, const styx_export *e) {
     return STYX_EBADFID;
   if (sx_pin(r))
     return STYX_EINUSE;
-  styx_err err = sx_check_names(&r->r_msg, s->s_limits.name);
+  styx_err err = sx_check_names(&r->r_msg);
   if (err)
     return err;
   if (s->s_nafids >= s->s_limits.afids) {

@@ -148,7 +148,7 @@ struct styx_req {
   struct sx_chain r_flushes; /* the Tflushes that wait for it */
   uint16_t r_tag;            /* immutable */
   bool r_must_run;           /* immutable */
-  bool r_made;               /* handler: r_ans_node and r_qid are of a node that is to be bound, or given back */
+  bool r_made;               /* handler: r_node has a node that is to be bound, or given back */
   int r_cancel_fd;           /* atomic: published by SX_HAS_FD */
 
   struct sx_link r_wait;  /* in s_ready, s_hungry or b_waiting while parked there */
@@ -368,7 +368,8 @@ void sx_turn_over(styx_req *r, bool sent);
 
 /* checks.c: pure */
 styx_err sx_check_open(uint8_t mode, bool is_dir);
-styx_err sx_check_names(const styx_msg *m, uint64_t max_name); /* Tauth, Tattach */
+enum { SX_USER = 255 };                     /* bytes of a user's name */
+styx_err sx_check_names(const styx_msg *m); /* Tauth, Tattach */
 styx_err sx_check_create(const styx_msg *m, uint64_t max_name);
 styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m);
 styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, styx_setattr *out);
