@@ -153,8 +153,8 @@ static uint8_t *aligned_frame(uint8_t *room) {
 
 /* A small one is made in the request itself, any other in what has been lent for it, or in memory of its own. One that is too small
  * for what is answered after all is made anew. */
-static uint8_t *frame(styx_req *r, size_t data) {
-  size_t size = STYX_RREADHDRSZ + data, cap;
+static uint8_t *frame(styx_req *r, size_t size) {
+  size_t cap;
   uint8_t *room = own_room(r, &cap);
   if (r->r_frame && size <= r->r_frame_size)
     return r->r_frame;
@@ -181,7 +181,7 @@ static styx_answer publish_frame(styx_req *r, enum sx_answer kind, size_t len) {
 
 void *styx_req_room(styx_req *req, size_t *cap) {
   *cap = req->r_msg.count;
-  uint8_t *f = frame(req, req->r_msg.count);
+  uint8_t *f = frame(req, STYX_RREADHDRSZ + (size_t)req->r_msg.count);
   return f ? f + STYX_RREADHDRSZ : NULL;
 }
 
@@ -189,7 +189,7 @@ styx_answer styx_reply_filled(styx_req *req, size_t len) {
   if (!claim(req))
     return ANSWERED;
   size_t cap = req->r_frame ? req->r_frame_size - STYX_RREADHDRSZ : 0;
-  if (!frame(req, 0))
+  if (!frame(req, STYX_RREADHDRSZ))
     return publish_error(req, ENOMEM);
   return publish_frame(req, SX_A_DATA, len < cap ? len : cap);
 }
@@ -199,7 +199,7 @@ styx_answer styx_reply_data(styx_req *req, const void *data, size_t len) {
     return ANSWERED;
   if (len > req->r_msg.count)
     len = req->r_msg.count;
-  if (!frame(req, len))
+  if (!frame(req, STYX_RREADHDRSZ + len))
     return publish_error(req, ENOMEM);
   if (len)
     memcpy(req->r_frame + STYX_RREADHDRSZ, data, len);
@@ -319,7 +319,7 @@ bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   styx_attr_numbers names;
   if (!req->r_frame_len || req->r_prepared) {
     req->r_prepared = false;
-    if (!frame(req, req->r_msg.count)) {
+    if (!frame(req, STYX_RREADHDRSZ + (size_t)req->r_msg.count)) {
       req->r_err = ENOMEM;
       return false;
     }
@@ -345,7 +345,7 @@ styx_answer styx_reply_dir(styx_req *req) {
   if (req->r_err)
     return publish_error(req, req->r_err);
   if (!req->r_frame_len) { /* no entry at all: the end */
-    if (!frame(req, 0))
+    if (!frame(req, STYX_RREADHDRSZ))
       return publish_error(req, ENOMEM);
     req->r_frame_len = STYX_RREADHDRSZ;
   }

@@ -68,6 +68,22 @@ static void end(struct p9 *p, const struct program *g) {
   cr_assert_eq(g->made, g->forgotten);
 }
 
+static styx_answer make_and_answer_by_another(styx_req *r, const styx_msg *t) {
+  struct program *g = styx_req_ctx(r);
+  (void)t;
+  g->made += styx_req_make(r, g, (styx_qid){0});
+  return styx_reply_node(r, &g->made, (styx_qid){0});
+}
+
+Test(whole, what_was_made_is_given_back_whatever_the_answer_that_no_request_may_have) {
+  struct program g;
+  struct p9 *p = begin(&g, make_and_answer_by_another);
+  cr_assert_eq(p9_walk(p, 0, 1, ""), EIO);
+  cr_assert_eq(g.made, 3);
+  cr_assert_eq(g.forgotten, 2); /* and what fid 0 was before it was opened */
+  end(p, &g);
+}
+
 /* ---- answers in several steps ---- */
 
 static styx_err prepare_read(styx_req *r, uint32_t count) {
