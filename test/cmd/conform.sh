@@ -81,6 +81,15 @@ here "one whose reads wait" serve "$bin/examples/bell" "$sock"
 check "it conforms, in one thread" passes -b /bell "$sock"
 here "it ends in order" stop
 
+if [[ -x $bin/examples/logfs ]]; then
+  here "a database, of an example" serve "$bin/examples/logfs" "$sock" "$scratch/files.db"
+  check "it conforms" passes "$sock"
+  check "and nobody is asked of rights who leads the group of new files" says_report '^skip .*--other names somebody else'
+  check "with another user" passes -o glenda "$sock"
+  check "nearly everything is checked" at_least passed 160
+  here "it ends in order" stop
+fi
+
 # ---- others ----
 
 # twisted FAULT: what is at $sock, with this fault, at $scratch/twisted.
