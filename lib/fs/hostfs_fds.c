@@ -182,7 +182,7 @@ static bool give_up_one(styx_hostfs *h) {
   return fd >= 0;
 }
 
-/* Two rounds: the first may find only what was used since. More than may be is no harm when all of them are in use. */
+/* It need not succeed: more than may be is no harm for a while. */
 void sx_host_fds_trim(styx_hostfs *h) {
   for (int tries = 2; tries && atomic_load_explicit(&h->open, memory_order_relaxed) > h->max_open;)
     tries -= !give_up_one(h);
@@ -190,7 +190,9 @@ void sx_host_fds_trim(styx_hostfs *h) {
 
 bool sx_host_fds_spare(styx_hostfs *h) {
   int given = 0;
-  for (int tries = 2; tries && given < SPARES;) {
+  size_t round = atomic_load_explicit(&h->open, memory_order_relaxed) / LOOKS + 1;
+  /* Two rounds: the first may find only what was used since the hand came by last. */
+  for (size_t tries = 2 * round; tries && given < SPARES;) {
     bool one = give_up_one(h);
     given += one;
     tries -= !one;

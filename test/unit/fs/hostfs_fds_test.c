@@ -108,6 +108,32 @@ Test(hostfs_fds, more_fids_than_the_process_may_have_descriptors) {
   cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
+/* A hand that has not come round yet finds everything in use of late. */
+Test(hostfs_fds, a_process_without_descriptors_takes_one_however_many_were_used_of_late) {
+  enum { LIMIT = 1600 };
+  struct rlimit limit;
+  char name[32];
+  cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < LIMIT) {
+    skip("no process may have so many descriptors here");
+    return;
+  }
+  for (uint32_t i = 0; i < LIMIT + 100; i++) {
+    snprintf(name, sizeof name, "file%u", i);
+    host_write(name, "");
+  }
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, limit.rlim_max}), 0);
+  hostfs_stop();
+  ok(hostfs_serve((styx_hostfs_config){.descriptors = 100000}));
+  ok(p9_attach(p, ROOT, "glenda", ""));
+  for (uint32_t i = 0; i < LIMIT + 100; i++) {
+    snprintf(name, sizeof name, "file%u", i);
+    ok(p9_walk(p, ROOT, 10 + i, name));
+    stat_of(10 + i);
+  }
+  cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 Test(hostfs_fds, every_level_of_a_deep_tree_comes_back) {
   enum { DEPTH = 100 };
   styx_qid qids[DEPTH];
