@@ -164,8 +164,10 @@ static bool wake_a_worker(struct styx_server *v) {
  * what may block there may be workers that sleep; if there are none, whoever comes back looks. */
 static bool look_after_queues(struct styx_server *v) {
   bool any = false;
-  if (!sx_queue_empty(&v->v_queue[SX_NOWAIT]))
-    any = moves(v) || (ring_a_reader(v) | wake_a_worker(v));
+  if (!sx_queue_empty(&v->v_queue[SX_NOWAIT]) && !(any = moves(v))) {
+    any = ring_a_reader(v);
+    any |= wake_a_worker(v);
+  }
   if (!sx_queue_empty(&v->v_queue[SX_WORKER]))
     any |= wake_a_worker(v);
   return any;
