@@ -44,7 +44,7 @@
 #include <sys/stat.h>
 
 /* What tells two directory entries or objects apart while the one that is remembered may be gone: an inode number is used
- * again, the time of birth is not. */
+ * again, with another time of birth, unless all that happens within a tick of the kernel's clock. */
 struct sx_host_id {
   uint64_t dev, ino, birth;
   uint32_t type; /* S_IFMT */
@@ -183,6 +183,11 @@ bool sx_host_fds_full(const styx_hostfs *h);
 void sx_host_fds_trim(styx_hostfs *h);
 /* Let some nodes give theirs up although there are fewer; false when none could. May block. */
 bool sx_host_fds_spare(styx_hostfs *h);
+
+/* What the object of fd is called for good. NULL: out of memory. */
+struct sx_host_fh *sx_host_fh_of(styx_hostfs *h, int fd);
+/* Two objects of filesystems that have no such thing are alike. */
+bool sx_host_fh_eq(struct sx_host_fh *a, struct sx_host_fh *b);
 void sx_host_fh_free(styx_hostfs *h, struct sx_host_fh *fh);
 
 /* ---- reaching things (hostfs_find.c) ---- */
@@ -207,7 +212,8 @@ void sx_host_fdpath(char buf[SX_HOST_FDPATH], int fd);
 struct sx_host_place {
   int dirfd;
   int own;                     /* to be closed, or -1 */
-  struct sx_host_node *pinned; /* or NULL */
+  struct sx_host_node *pinned; /* or NULL, as the next */
+  struct sx_host_node *held;
   char name[NAME_MAX + 1];
 };
 /* ENOENT: nowhere beneath the export. EBUSY: it is the export's root. */

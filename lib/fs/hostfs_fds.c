@@ -101,8 +101,7 @@ void sx_host_fh_free(styx_hostfs *h, struct sx_host_fh *fh) {
     sx_free(&h->alloc, fh, fh_size(fh->bytes));
 }
 
-/* What fd's object is called for good. NULL: out of memory. */
-static struct sx_host_fh *fh_of(styx_hostfs *h, int fd) {
+struct sx_host_fh *sx_host_fh_of(styx_hostfs *h, int fd) {
   struct file_handle probe = {.handle_bytes = 0};
   int mount = -1;
   bool has = name_to_handle_at(fd, "", &probe, &mount, AT_EMPTY_PATH) < 0 && errno == EOVERFLOW;
@@ -116,7 +115,7 @@ static struct sx_host_fh *fh_of(styx_hostfs *h, int fd) {
   return fh;
 }
 
-static bool fh_eq(struct sx_host_fh *a, struct sx_host_fh *b) {
+bool sx_host_fh_eq(struct sx_host_fh *a, struct sx_host_fh *b) {
   if (a->none || b->none)
     return a->none == b->none;
   return kernels(a)->handle_type == kernels(b)->handle_type && a->bytes == b->bytes &&
@@ -151,7 +150,7 @@ static struct sx_host_node *choose(styx_hostfs *h) {
 
 /* Unless somebody has begun to use it meanwhile: its descriptor, which is ours to close, or -1. */
 static int give_up(styx_hostfs *h, struct sx_host_node *node) {
-  struct sx_host_fh *fh = node->fh ? NULL : fh_of(h, node->fd);
+  struct sx_host_fh *fh = node->fh ? NULL : sx_host_fh_of(h, node->fd);
   uint32_t ours = 1;
   int fd = -1;
   pthread_mutex_lock(&h->lock);
@@ -183,7 +182,7 @@ static bool give_up_one(styx_hostfs *h) {
   return fd >= 0;
 }
 
-/* Two rounds: the first may find only what was used since. More than may be is no harm when all of them are in use. */
+/* It need not succeed: more than may be is no harm for a while. */
 void sx_host_fds_trim(styx_hostfs *h) {
   for (int tries = 2; tries && atomic_load_explicit(&h->open, memory_order_relaxed) > h->max_open;)
     tries -= !give_up_one(h);
@@ -191,7 +190,9 @@ void sx_host_fds_trim(styx_hostfs *h) {
 
 bool sx_host_fds_spare(styx_hostfs *h) {
   int given = 0;
-  for (int tries = 2; tries && given < SPARES;) {
+  size_t round = atomic_load_explicit(&h->open, memory_order_relaxed) / LOOKS + 1;
+  /* Two rounds: the first may find only what was used since the hand came by last. */
+  for (size_t tries = 2 * round; tries && given < SPARES;) {
     bool one = give_up_one(h);
     given += one;
     tries -= !one;
@@ -213,10 +214,10 @@ static bool is_object(const struct sx_host_id *id, int fd) {
 static styx_err check(styx_hostfs *h, const struct sx_host_node *node, int fd) {
   if (!is_object(&node->object, fd))
     return ESTALE;
-  struct sx_host_fh *fh = fh_of(h, fd);
+  struct sx_host_fh *fh = sx_host_fh_of(h, fd);
   if (!fh)
     return ENOMEM;
-  bool same = fh_eq(fh, node->fh); /* it has one, since it was closed */
+  bool same = sx_host_fh_eq(fh, node->fh); /* it has one, since it was closed */
   sx_host_fh_free(h, fh);
   return same ? STYX_OK : ESTALE;
 }

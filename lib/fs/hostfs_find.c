@@ -256,21 +256,39 @@ static styx_err search(styx_hostfs *h, struct sx_host_node *node, struct sx_host
   return place->own >= 0 && is_here(node, place->dirfd, place->name) ? STYX_OK : ENOENT;
 }
 
-styx_err sx_host_locate(styx_hostfs *h, struct sx_host_node *node, struct sx_host_place *place) {
-  place->own = -1;
-  place->pinned = NULL;
-  if (!node->parent)
-    return EBUSY;
+/* While its descriptor is held, the inode of node is no other file's. (That of a followed link holds the target.) */
+static styx_err hold(styx_hostfs *h, struct sx_host_node *node, struct sx_host_place *place) {
+  if (S_ISLNK(node->entry.type) && !S_ISLNK(node->object.type))
+    return STYX_OK;
+  int fd = sx_host_pin(h, node);
+  if (fd < 0)
+    return fd == -ESTALE ? ENOENT : -fd;
+  place->held = node;
+  return STYX_OK;
+}
+
+static styx_err locate(styx_hostfs *h, struct sx_host_node *node, struct sx_host_place *place) {
+  styx_err err = hold(h, node, place);
+  if (err)
+    return err;
   place->dirfd = sx_host_pin(h, node->parent);
   if (place->dirfd >= 0) {
     place->pinned = node->parent;
     sx_host_node_name(h, node, place->name);
     if (is_here(node, place->dirfd, place->name))
       return STYX_OK;
-  } else if (sx_host_is_passing(place->dirfd)) {
-    return -place->dirfd;
+  } else if (place->dirfd != -ESTALE) {
+    return -place->dirfd; /* who acts as somebody else may not be that any more, and has to end here */
   }
-  styx_err err = search(h, node, place);
+  return search(h, node, place);
+}
+
+styx_err sx_host_locate(styx_hostfs *h, struct sx_host_node *node, struct sx_host_place *place) {
+  place->own = -1;
+  place->pinned = place->held = NULL;
+  if (!node->parent)
+    return EBUSY;
+  styx_err err = locate(h, node, place);
   if (err)
     sx_host_place_end(place);
   return err;
@@ -281,8 +299,10 @@ void sx_host_place_end(struct sx_host_place *place) {
     close(place->own);
   if (place->pinned)
     sx_host_unpin(place->pinned);
+  if (place->held)
+    sx_host_unpin(place->held);
   place->own = -1;
-  place->pinned = NULL;
+  place->pinned = place->held = NULL;
 }
 
 /* ---- removal ---- */

@@ -22,17 +22,26 @@ static uint64_t key_of(const styx_hostfs *h, const struct sx_host_node *parent, 
   return sx_siphash24(h->key, &place, 3 * sizeof(uint64_t) + len);
 }
 
-/* One that has no descriptor, and no time of birth either, may be of a file that is gone and whose inode has a new one. */
-static bool can_be_shared(const struct sx_host_node *n) {
-  return n->object.birth || atomic_load_explicit(&n->pins, memory_order_relaxed) != SX_HOST_CLOSED;
+static bool has_fd(const struct sx_host_node *n) {
+  return atomic_load_explicit(&n->pins, memory_order_relaxed) != SX_HOST_CLOSED;
 }
 
-static struct sx_host_node *find(const styx_hostfs *h, const struct sx_host_node *like) {
-  struct sx_host_node *n = sx_table_get(&h->nodes, like->key);
-  while (n && !(can_be_shared(n) && n->parent == like->parent && sx_host_id_eq(&n->object, &like->object) &&
-                sx_host_id_eq(&n->entry, &like->entry) && strcmp(n->name, like->name) == 0))
-    n = n->chain;
-  return n;
+static bool is_like(const struct sx_host_node *n, const struct sx_host_node *like) {
+  return n->parent == like->parent && sx_host_id_eq(&n->object, &like->object) &&
+         sx_host_id_eq(&n->entry, &like->entry) && strcmp(n->name, like->name) == 0;
+}
+
+/* One that has no descriptor may be of a file that is gone, and whose inode, even with that time of birth, is a new one's: then
+ * file handles tell. *ask: like needs one for that. */
+static struct sx_host_node *find(const styx_hostfs *h, const struct sx_host_node *like, bool *ask) {
+  for (struct sx_host_node *n = sx_table_get(&h->nodes, like->key); n; n = n->chain) {
+    if (!is_like(n, like))
+      continue;
+    if (has_fd(n) || (like->fh && sx_host_fh_eq(n->fh, like->fh)))
+      return n;
+    *ask |= !like->fh;
+  }
+  return NULL;
 }
 
 /* After sx_table_reserve. Two nodes can come to be the same when others rename; both stay. */
@@ -91,35 +100,39 @@ static struct sx_host_node *new_node(styx_hostfs *h, struct sx_host_node *parent
   return node;
 }
 
-/* The node in the table that is like this one, else this one; NULL: there is no room. It has fd, or *left is to be closed. */
-static struct sx_host_node *enter(styx_hostfs *h, struct sx_host_node *node, int fd, int *left) {
-  struct sx_host_node *known = find(h, node), *in = known;
+/* The node in the table that is like this one, else this one. It has a descriptor: if it is *fd, that is -1 now. NULL: there is no
+ * room; or *ask: node needs a file handle first. */
+static struct sx_host_node *enter(styx_hostfs *h, struct sx_host_node *node, int *fd, bool *ask) {
+  pthread_mutex_lock(&h->lock);
+  struct sx_host_node *known = find(h, node, ask), *in = known;
   if (known) {
     known->refs++;
-  } else if (sx_table_reserve(&h->nodes)) {
+  } else if (!*ask && sx_table_reserve(&h->nodes)) {
     in = node;
     insert(h, node);
     if (node->parent)
       node->parent->refs++;
   }
-  if (in && atomic_load_explicit(&in->pins, memory_order_relaxed) == SX_HOST_CLOSED)
-    sx_host_fd_give(h, in, fd);
-  else
-    *left = fd;
+  if (in && !has_fd(in)) {
+    sx_host_fd_give(h, in, *fd);
+    *fd = -1;
+  }
+  pthread_mutex_unlock(&h->lock);
   return in;
 }
 
 styx_err sx_host_node_get(struct sx_host_node **out, styx_hostfs *h, struct sx_host_node *parent, const char *name,
                           int fd, const struct statx *object, const struct sx_host_id *entry) {
   struct sx_host_node *node = new_node(h, parent, name, object, entry), *in = NULL;
-  int left = node ? -1 : fd;
-  if (node) {
-    pthread_mutex_lock(&h->lock);
-    in = enter(h, node, fd, &left);
-    pthread_mutex_unlock(&h->lock);
+  bool ask = false;
+  if (node)
+    in = enter(h, node, &fd, &ask);
+  if (ask && !in && (node->fh = sx_host_fh_of(h, fd))) {
+    ask = false;
+    in = enter(h, node, &fd, &ask);
   }
-  if (left >= 0)
-    close(left);
+  if (fd >= 0)
+    close(fd);
   if (node && node != in)
     free_node(h, node);
   if (!in)

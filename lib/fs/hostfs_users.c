@@ -242,21 +242,34 @@ static styx_err try_it(const struct sx_host_users *u) {
   return STYX_OK;
 }
 
+/* User 0 and group 0, wherever they stand. */
+static void squash_root(const styx_allocator *alloc, struct sx_host_user *row, const struct sx_host_user *anon) {
+  if (row->uid == 0) {
+    sx_free(alloc, row->groups, row->ngroups * sizeof *row->groups);
+    row->groups = NULL;
+    row->ngroups = 0;
+    row->uid = anon->uid;
+    row->gid = anon->gid;
+  }
+  if (row->gid == 0)
+    row->gid = anon->gid;
+  for (size_t i = 0; i < row->ngroups; i++)
+    if (row->groups[i] == 0)
+      row->groups[i] = anon->gid;
+}
+
 static styx_err fill(const styx_allocator *alloc, struct sx_host_users *u, const styx_hostfs_config *config) {
   styx_err err = look_at_us(alloc, &u->serves);
   u->anon.uid = config->anon_uid ? config->anon_uid : NOBODY;
   u->anon.gid = config->anon_gid ? config->anon_gid : NOBODY;
   u->all = config->squash == STYX_SQUASH_ALL;
+  if (u->anon.uid == UINT32_MAX || u->anon.gid == UINT32_MAX)
+    err = EINVAL;
   for (; !err && u->n < config->nusers; u->n++) { /* counted first: what was begun is freed */
     struct sx_host_user *row = &u->rows[u->n];
     err = copy_user(alloc, &config->users[u->n], row);
-    if (row->uid == 0 && config->squash == STYX_SQUASH_ROOT) {
-      row->uid = u->anon.uid;
-      row->gid = u->anon.gid;
-      sx_free(alloc, row->groups, row->ngroups * sizeof *row->groups);
-      row->groups = NULL;
-      row->ngroups = 0;
-    }
+    if (!err && config->squash == STYX_SQUASH_ROOT)
+      squash_root(alloc, row, &u->anon);
   }
   if (err)
     return err;

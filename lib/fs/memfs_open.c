@@ -33,6 +33,8 @@ static styx_err open_node(struct styx_memfs *fs, struct sx_inode *node, styx_str
     free_handle(&fs->space.alloc, handle);
   else
     *out = handle;
+  if (!err && node->openers == 1 && !sx_inode_linked(&fs->space, node))
+    fs->files++; /* close counts it off */
   return err;
 }
 

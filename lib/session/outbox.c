@@ -128,7 +128,7 @@ static uint64_t most(const styx_session *s) {
 
 /* The peer does not read: stop reading from it until half has gone (design.md 7, the single pause). */
 static void pause_if_full(styx_session *s) {
-  if (s->s_paused || !fuller_than(s, most(s)))
+  if (s->s_paused || !fuller_than(s, s->s_msize) || !fuller_than(s, most(s))) /* the first is what mostly decides */
     return;
   s->s_info.hits.outbox++;
   s->s_paused = true;
@@ -140,12 +140,17 @@ static void tap_out(styx_session *s, const styx_span *spans, size_t n) {
     s->s_hooks.tap(s->s_hook_arg, true, spans, n);
 }
 
-static void trace_out(styx_session *s, uint8_t *frame, size_t len) {
+static void show(styx_session *s, uint8_t *frame, size_t len) {
   styx_msg m;
-  s->s_info.messages_out++;
   tap_out(s, &(styx_span){frame, len}, 1);
   if (s->s_hooks.trace && styx_decode(&m, frame, len, 0, STYX_9P2000) > 0)
     s->s_hooks.trace(s->s_hook_arg, true, &m);
+}
+
+static void trace_out(styx_session *s, uint8_t *frame, size_t len) {
+  s->s_info.messages_out++;
+  if (s->s_hooks.tap || s->s_hooks.trace)
+    show(s, frame, len);
 }
 
 /* Room for len contiguous bytes at the end; NULL ends the session: a reply that is owed could not be kept. */
@@ -222,25 +227,33 @@ static void trace_pieces(styx_session *s, uint16_t tag, const styx_span *pieces,
   sx_free(&s->s_alloc, whole, count);
 }
 
+/* A header and what follows it in the outbox. */
+static void show_lent(styx_session *s, uint16_t tag, uint8_t *header, const struct sx_segment *lent, size_t count) {
+  styx_span pieces[1 + STYX_MAXREFS] = {{header, STYX_RREADHDRSZ}};
+  size_t n = 1;
+  for (; lent; lent = lent->g_next)
+    pieces[n++] = (styx_span){lent->g_base, lent->g_len};
+  tap_out(s, pieces, n);
+  if (s->s_hooks.trace)
+    trace_pieces(s, tag, pieces + 1, n - 1, count);
+}
+
 bool sx_out_ref(styx_req *r) {
   styx_session *s = r->r_session;
-  styx_span pieces[1 + STYX_MAXREFS];
-  size_t n = 0, count = 0;
+  const struct sx_segment *first = r->r_ref;
+  size_t count = 0;
   uint8_t *at = s->s_hungup ? NULL : room(s, STYX_RREADHDRSZ);
   if (!at)
     return false;
-  pieces[n++] = (styx_span){at, STYX_RREADHDRSZ};
   for (struct sx_segment *g; (g = r->r_ref);) {
     r->r_ref = g->g_next;
-    pieces[n++] = (styx_span){g->g_base, g->g_len};
     count += g->g_len;
     append(s, g);
   }
   sx_rread_header(at, r->r_tag, (uint32_t)count);
   s->s_info.messages_out++;
-  tap_out(s, pieces, n);
-  if (s->s_hooks.trace)
-    trace_pieces(s, r->r_tag, pieces + 1, n - 1, count);
+  if (s->s_hooks.tap || s->s_hooks.trace)
+    show_lent(s, r->r_tag, at, first, count);
   pause_if_full(s);
   return true;
 }

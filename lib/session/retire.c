@@ -229,16 +229,17 @@ static const uint16_t valid_answers[STYX_NOPS] = {
     [STYX_OP_fsync] = 1 << SX_A_OK,
 };
 
-static uint32_t may_answer(const styx_req *r) {
+static bool answers_rightly(const styx_req *r) {
   uint32_t valid = valid_answers[r->r_op] | 1 << SX_A_PASS;
   if (r->r_op == STYX_OP_request)
     valid = sx_whole_valid(r) | 1 << SX_A_MSG;
   else if (r->r_user->u_auth)
     valid = sx_auth_answers(r, (uint16_t)valid);
-  valid |= 1 << SX_A_ERROR | 1 << SX_A_INTERRUPTED;
-  if (!r->r_may_block && !r->r_made) /* else it could say so for ever */
-    valid |= 1 << SX_A_WOULD_BLOCK;
-  return valid;
+  if (valid >> r->r_answer & 1)
+    return true;
+  if (r->r_answer == SX_A_WOULD_BLOCK)
+    return !r->r_may_block && !r->r_made; /* else it could say so for ever */
+  return r->r_answer == SX_A_ERROR || r->r_answer == SX_A_INTERRUPTED;
 }
 
 static void answered(styx_req *r) {
@@ -247,7 +248,7 @@ static void answered(styx_req *r) {
     s->s_info.dropped_answers++;
     sx_log(s, STYX_LOG_ERROR, "handler returned without an answer", styx_msg_name(r->r_msg.type));
   }
-  if (!(may_answer(r) >> r->r_answer & 1)) {
+  if (!answers_rightly(r)) {
     sx_log(s, STYX_LOG_ERROR, "answer of the wrong kind", styx_msg_name(r->r_msg.type));
     r->r_answer = SX_A_ERROR;
     r->r_err = EIO;

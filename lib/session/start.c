@@ -161,7 +161,7 @@ static void lend(styx_req *r) {
     r->r_ref = sx_segment_kept(r->r_session, 0);
 }
 
-bool sx_read_has_room(styx_req *r) {
+static inline bool read_has_room(styx_req *r) {
   styx_session *s = r->r_session;
   uint32_t most = s->s_msize - STYX_RREADHDRSZ;
   if (r->r_msg.count > most)
@@ -178,10 +178,12 @@ bool sx_read_has_room(styx_req *r) {
   return true;
 }
 
+bool sx_read_has_room(styx_req *r) { return read_has_room(r); }
+
 static styx_err start_read(styx_req *r) {
   struct sx_binding *b = sx_pin(r);
   styx_err err = sx_check_io(b, &r->r_msg);
-  if (err || (b->b_auth && !sx_turn_take(r, b)) || !sx_read_has_room(r))
+  if (err || (b->b_auth && !sx_turn_take(r, b)) || !read_has_room(r))
     return err;
   if (sx_is_dir(b))
     sx_dirread_start(r, b);

@@ -67,20 +67,28 @@ static void rights_count(struct cf_run *r) {
     cf_skip(r, "%s may read a file of mode 0: rights are not checked", r->w->user);
 }
 
-static void owner(struct cf_run *r, char *uid, size_t cap) {
-  styx_msg m = cf_ok(r, cf_tfid(STYX_Tstat, 5));
-  snprintf(uid, cap, "%.*s", (int)m.stat.uid.len, m.stat.uid.s);
+struct owner {
+  char uid[256], gid[256];
+};
+
+static struct owner owner(struct cf_run *r) {
+  const styx_stat st = cf_ok(r, cf_tfid(STYX_Tstat, 5)).stat;
+  struct owner o;
+  snprintf(o.uid, sizeof o.uid, "%.*s", (int)st.uid.len, st.uid.s);
+  snprintf(o.gid, sizeof o.gid, "%.*s", (int)st.gid.len, st.gid.s);
+  return o;
 }
 
 static void other_is_another(struct cf_run *r) {
-  char mine[256], theirs[256];
   cf_file(r, 5, "mine", 0666, "x");
-  owner(r, mine, sizeof mine);
+  const struct owner mine = owner(r);
   cf_begin(r, 1, CF_DIR, r->w->other);
   cf_file(r, 5, "theirs", 0666, "x");
-  owner(r, theirs, sizeof theirs);
-  if (strcmp(mine, theirs) == 0)
-    cf_skip(r, "files of %s and %s both belong to %s", r->w->user, r->w->other, mine);
+  const struct owner theirs = owner(r);
+  if (strcmp(mine.uid, theirs.uid) == 0)
+    cf_skip(r, "files of %s and %s both belong to %s", r->w->user, r->w->other, mine.uid);
+  if (strcmp(mine.gid, theirs.uid) == 0) /* who leads a group may do much to its files */
+    cf_skip(r, "new files have %s for their group; --other names somebody else", mine.gid);
 }
 
 /* The first file that has a length, and may be read, breadth first. */

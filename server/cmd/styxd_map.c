@@ -121,9 +121,9 @@ bool styxd_map_read(const char *file, styx_hostfs_user **rows, size_t *n) {
     styxd_complain("--user-map: cannot read %s: %s", file, strerror(errno));
     return false;
   }
-  while (ok && getline(&line, &cap, f) >= 0) {
+  for (ssize_t len; ok && (len = getline(&line, &cap, f)) >= 0;) {
     m.line++;
-    ok = parse_line(&m, line);
+    ok = strlen(line) == (size_t)len ? parse_line(&m, line) : wrong(&m, "has a byte 0, which is no text", "");
   }
   if (ok && ferror(f)) {
     styxd_complain("--user-map: cannot read %s: %s", file, strerror(errno));

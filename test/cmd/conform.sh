@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # styx conform: nothing is wrong with our servers, everything is found that is wrong on purpose, in three formats; and it never
-# hangs.   conform.sh [BIN]
+# hangs.   conform.sh [BIN [ours]]    ours: only our servers
 set -euo pipefail
 bin=$(realpath "${1:-build/release/bin}")
 cd "$(dirname "$0")"
@@ -80,6 +80,17 @@ here "it ends in order" stop
 here "one whose reads wait" serve "$bin/examples/bell" "$sock"
 check "it conforms, in one thread" passes -b /bell "$sock"
 here "it ends in order" stop
+
+if [[ -x $bin/examples/logfs ]]; then
+  here "a database, of an example" serve "$bin/examples/logfs" "$sock" "$scratch/files.db"
+  check "it conforms" passes "$sock"
+  check "and nobody is asked of rights who leads the group of new files" says_report '^skip .*--other names somebody else'
+  check "with another user" passes -o glenda "$sock"
+  check "nearly everything is checked" at_least passed 160
+  here "it ends in order" stop
+fi
+
+[[ ${2:-} != ours ]] || checks_done
 
 # ---- others ----
 

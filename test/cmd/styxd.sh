@@ -65,6 +65,7 @@ check "a map with half a line" bad_map "map:2: glenda is not NAME USER" "bob 1:1
 check "a map with too much in a line" bad_map "map:1: bob is not NAME USER" "bob 1:1 2:2\n"
 check "a map with numbers that are none" bad_map "map:1: 1:x is not UID:GID" "bob 1:x\n"
 check "a map with the number that is none" bad_map "4294967295:1 is not UID:GID" "bob 4294967295:1\n"
+check "a map with a byte of no text" bad_map "map:1: has a byte 0" "bob 1:1\\0000,0\n"
 check "a map with somebody unknown" bad_map "no-such-user is no user of this host" "bob no-such-user\n"
 check "a map with a user twice" bad_map "map:2: bob has a line already" "bob 1:1\nbob 2:2\n"
 check "two exports of one name" bad 2 "has the name" -e "a=$scratch/dir" --mem=a

@@ -7,6 +7,7 @@
  *   2 write the next n right bytes        6 the next n bytes of input are the body of a message: from here on nothing is known
  *   3 Tversion, Tauth                     7 flush whatever has tag n */
 #include "base/proof.h"
+#include "fuzz/fuzz.h"
 
 #include <styx/memfs.h>
 #include <styx/session.h>
@@ -42,21 +43,6 @@ struct peer {
 };
 
 static size_t session_bytes;
-
-static void *count_alloc(void *arg, size_t size) {
-  *(size_t *)arg += size;
-  return malloc(size);
-}
-
-static void count_free(void *arg, void *ptr, size_t size) {
-  *(size_t *)arg -= size;
-  free(ptr);
-}
-
-static void check(bool holds) {
-  if (!holds)
-    abort();
-}
 
 static void receive(struct peer *p) {
   styx_span span;

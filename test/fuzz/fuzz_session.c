@@ -4,6 +4,8 @@
  * Input: a byte of flags, then portions: a length byte and as many bytes. Flags: 1 each portion is the body of a message
  * (its size field is put before it), 2 work and replies wait until the end, 4 Tversion and Tattach of fid 0 come first,
  * 8 small limits, 16 replies are taken seven bytes at a time. */
+#include "fuzz/fuzz.h"
+
 #include <styx/memfs.h>
 #include <styx/session.h>
 
@@ -21,21 +23,6 @@ struct peer {
 };
 
 static size_t session_bytes, memfs_bytes;
-
-static void *count_alloc(void *arg, size_t size) {
-  *(size_t *)arg += size;
-  return malloc(size);
-}
-
-static void count_free(void *arg, void *ptr, size_t size) {
-  *(size_t *)arg -= size;
-  free(ptr);
-}
-
-static void check(bool holds) {
-  if (!holds)
-    abort();
-}
 
 static void take_replies(struct peer *p) {
   size_t at = 0;

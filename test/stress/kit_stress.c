@@ -6,6 +6,7 @@
  * requests, flushes, resets and hangups of many clients leave every fid gone exactly once and no memory; the program's reply
  * sees one reply of a connection at a time. No time is asserted: what does not come is a hang, which the runner ends. */
 #include "stress/checks.h"
+#include "stress/counted.h"
 #include "support/random.h"
 
 #include <styx/server.h>
@@ -21,24 +22,6 @@
 #include <unistd.h>
 
 enum { SERVERS = 2, CLIENTS = 4, ROUNDS = 2000, FILES = 40, ROOT = 1, FIRST = 100, MSIZE = 2048, FIDS = 8 };
-
-/* ---- counted memory ---- */
-
-static atomic_long live;
-
-static void *counted_alloc(void *arg, size_t size) {
-  (void)arg;
-  atomic_fetch_add(&live, (long)size);
-  return malloc(size);
-}
-
-static void counted_free(void *arg, void *ptr, size_t size) {
-  (void)arg;
-  atomic_fetch_sub(&live, (long)size);
-  free(ptr);
-}
-
-static const styx_allocator counted = {counted_alloc, counted_free, NULL};
 
 /* ---- one navigator: the root, and in it the files f0, f1, … with paths from FIRST on ----
  *

@@ -6,6 +6,7 @@
  * and go leave nothing behind; random load with flushes, hangups and resets gets exactly the replies that are owed; a server
  * that is stopped in the middle of load ends. No time is asserted: what does not come is a hang, which the runner ends. */
 #include "stress/checks.h"
+#include "stress/counted.h"
 #include "support/random.h"
 
 #include <styx/memfs.h>
@@ -112,22 +113,6 @@ static const styx_fs_ops busy_ops = {.size = sizeof busy_ops,
                                      .getattr = busy_getattr};
 
 /* ---- a server with counted memory ---- */
-
-static atomic_long live;
-
-static void *counted_alloc(void *arg, size_t size) {
-  (void)arg;
-  atomic_fetch_add(&live, (long)size);
-  return malloc(size);
-}
-
-static void counted_free(void *arg, void *ptr, size_t size) {
-  (void)arg;
-  atomic_fetch_sub(&live, (long)size);
-  free(ptr);
-}
-
-static const styx_allocator counted = {counted_alloc, counted_free, NULL};
 
 struct world {
   styx_memfs *mem;

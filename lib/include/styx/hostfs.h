@@ -44,7 +44,7 @@ typedef struct styx_hostfs_user {
 
 /* Who is nobody. Source: the words of exports(5). */
 typedef enum styx_squash {
-  STYX_SQUASH_ROOT, /* whose row has uid 0 */
+  STYX_SQUASH_ROOT, /* whose row has uid 0; and group 0, whosoever's, is nobody's */
   STYX_SQUASH_NONE,
   STYX_SQUASH_ALL /* everybody, whatever rows there are */
 } styx_squash;
@@ -65,7 +65,8 @@ typedef struct styx_hostfs_config {
 STYX_API styx_err styx_hostfs_new(styx_hostfs **out, const char *path, int dirfd, const styx_allocator *allocator);
 /* The same with a config, which may be NULL. With users, or STYX_SQUASH_ALL, EPERM unless the process is root with the power to
  * be others (CAP_SETUID, CAP_SETGID); it has to stay that, and to keep its groups. EEXIST for two rows of one name, EINVAL for an
- * id that is none. */
+ * id that is none. With its id such a process gives up its power over files, for the time of an operation, and no other: keep
+ * CAP_SYS_RESOURCE, and users get past their quotas of the disk. */
 STYX_API styx_err styx_hostfs_new_with(styx_hostfs **out, const char *path, int dirfd,
                                        const styx_hostfs_config *config);
 /* Only when no session serves it any more. */

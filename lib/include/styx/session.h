@@ -47,7 +47,7 @@ typedef struct styx_export {
   const char *path; /* NULL: none */
   styx_fs fs;
   bool readonly;  /* whatever would change something is refused with EROFS */
-  styx_auth auth; /* who may attach; without ops: anybody. One that sees every request has none: it sees Tauth too */
+  styx_auth auth; /* who may attach; without ops: anybody, or whom the program lets in that sees every request */
   bool any_aname; /* takes each aname that is no export's: its attach operation says which are good */
 } styx_export;
 
@@ -102,7 +102,8 @@ typedef struct styx_session_config {
       send_interrupted; /* answer a flushed request "interrupted" before its Rflush instead of silence (F7 allows both) */
 } styx_session_config;
 
-/* STYX_EBADARG for a config without exports, or with an export that sees every request (fs.h) and is not alone or has auth; ENOMEM. now is the embedder's monotonic clock in nanoseconds, as everywhere. */
+/* STYX_EBADARG for a config without exports, or with one whose program sees every request (fs.h, request) and that is not alone
+ * or has auth; ENOMEM. now is the embedder's monotonic clock in nanoseconds, as everywhere. */
 STYX_API styx_err styx_session_new(styx_session **out, const styx_session_config *config, uint64_t now);
 
 /* Only when styx_session_done; frees everything. */

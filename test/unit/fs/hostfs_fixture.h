@@ -40,10 +40,10 @@ static inline int count_fds(void) {
 
 /* ---- the host's side; names begin at the export, "../x" is outside ---- */
 
-/* Several results can be in use at once. */
+/* Several results can be in use at once, of each thread. */
 static inline STYX_PRINTF(1, 2) const char *host(const char *fmt, ...) {
-  static char paths[4][PATH_MAX + 600];
-  static unsigned turn;
+  static _Thread_local char paths[4][PATH_MAX + 600];
+  static _Thread_local unsigned turn;
   char *path = paths[turn++ % 4];
   int n = snprintf(path, PATH_MAX, "%s/export/", top);
   va_list args;

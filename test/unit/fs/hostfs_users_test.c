@@ -241,6 +241,28 @@ Test(hostfs_users, root_is_nobody_unless_it_is_let) {
   refuses(open_as(BROOT, H, "private", STYX_OREAD), EACCES);
 }
 
+Test(hostfs_users, the_group_of_root_is_nobody_s_too_wherever_it_stands) {
+  static const uint32_t groups[] = {STAFF, 0};
+  const styx_hostfs_user rows[] = {{.name = "first", .uid = GLENDA, .gid = 0},
+                                   {.name = "other", .uid = BOB, .gid = BOB, .groups = groups, .ngroups = 2}};
+  host_write("wheel", "x");
+  cr_assert_eq(chmod(host("wheel"), 0060), 0);
+  host_write("staff", "x");
+  cr_assert_eq(chown(host("staff"), 0, STAFF), 0);
+  cr_assert_eq(chmod(host("staff"), 0060), 0);
+  for (styx_squash squash = STYX_SQUASH_ROOT; squash <= STYX_SQUASH_NONE; squash++) {
+    const styx_err wheel = squash == STYX_SQUASH_ROOT ? EACCES : STYX_OK;
+    hostfs_stop();
+    ok(hostfs_serve((styx_hostfs_config){.users = rows, .nusers = 2, .squash = squash}));
+    ok(p9_attach(p, GROOT, "first", ""));
+    ok(p9_attach(p, BROOT, "other", ""));
+    refuses(open_as(GROOT, F, "wheel", STYX_OREAD), wheel);
+    refuses(open_as(BROOT, G, "wheel", STYX_OREAD), wheel);
+    refuses(open_as(GROOT, H, "staff", STYX_OREAD), EACCES);
+    ok(open_as(BROOT, 10, "staff", STYX_OREAD));
+  }
+}
+
 Test(hostfs_users, all_are_nobody_with_a_map_and_without) {
   for (size_t nusers = 0; nusers <= 3; nusers += 3) {
     serve_users(STYX_SQUASH_ALL, nusers);
@@ -279,6 +301,8 @@ Test(hostfs_users, a_map_has_to_be_one) {
   hostfs_stop();
   refuses(hostfs_serve((styx_hostfs_config){.users = twice, .nusers = 3}), EEXIST);
   refuses(hostfs_serve((styx_hostfs_config){.users = none, .nusers = 1}), EINVAL);
+  refuses(hostfs_serve((styx_hostfs_config){.squash = STYX_SQUASH_ALL, .anon_uid = UINT32_MAX}), EINVAL);
+  refuses(hostfs_serve((styx_hostfs_config){.users = map, .nusers = 1, .anon_gid = UINT32_MAX}), EINVAL);
   cr_assert_eq(heap.live, 0);
 }
 

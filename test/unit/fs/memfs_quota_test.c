@@ -81,6 +81,20 @@ Test(memfs_quota, what_was_removed_and_is_only_known_does_not_count) {
   FAILS(make("still more", 0644), ENOSPC);
 }
 
+Test(memfs_quota, what_is_opened_after_it_was_removed_counts_while_it_is_open) {
+  OK(make("1", 0644));
+  OK(p9_walk(glenda, ROOT, F, "1"));
+  OK(p9_walk(glenda, ROOT, G, "1"));
+  OK(p9_remove(glenda, G));
+  OK(p9_open(glenda, F, STYX_OREAD));
+  for (char name[] = "a"; *name < 'a' + FILES - 1; ++*name)
+    OK(make(name, 0644));
+  FAILS(make("more", 0644), ENOSPC);
+  OK(p9_clunk(glenda, F));
+  OK(make("more", 0644));
+  FAILS(make("still more", 0644), ENOSPC);
+}
+
 Test(memfs_quota, removal_on_close_and_renaming_over_give_a_file_back) {
   fill_with_files();
   OK(p9_walk(glenda, ROOT, F, "1"));

@@ -33,11 +33,13 @@ static bool entry(styx_nav *q, const styx_dirent *e) {
   a->entries++;
   a->last = e->cookie;
   a->attr = e->attr;
+  char name[64];
+  snprintf(name, sizeof name, "%.*s ", (int)e->attr.name.len, e->attr.name.s);
   size_t len = strlen(a->names);
-  if (len + e->attr.name.len + 2 < sizeof a->names)
-    snprintf(a->names + len, sizeof a->names - len, "%.*s ", (int)e->attr.name.len, e->attr.name.s);
+  if (len + strlen(name) < sizeof a->names)
+    memcpy(a->names + len, name, strlen(name) + 1);
   if (e->attr.name.len > 1)
-    a->seen[strtoul(e->attr.name.s + 1, NULL, 10) % 512]++;
+    a->seen[strtoul(name + 1, NULL, 10) % 512]++;
   return true;
 }
 

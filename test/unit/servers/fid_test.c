@@ -383,6 +383,16 @@ Test(servers, a_kit_has_a_session_for_itself) {
   styx_kit_free(w.kit);
 }
 
+Test(servers, a_kit_with_a_plug_that_nobody_would_ask_is_refused) {
+  kit_start();
+  styx_export one = w.export;
+  one.auth = styx_peer_auth(NULL);
+  styx_session_config config = {.size = sizeof config, .exports = &one, .nexports = 1};
+  styx_session *s;
+  FAILS(styx_session_new(&s, &config, 0), STYX_EBADARG);
+  styx_kit_free(w.kit);
+}
+
 Test(servers, a_kit_needs_a_whole_navigator) {
   world_init();
   styx_kit *kit;
