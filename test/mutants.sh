@@ -33,7 +33,7 @@ compile() {
   # shellcheck disable=SC2046 # words
   nice "$cc" $(flags "$1") -c "$tree/$1" -o "$(object "$1")"
 }
-link() { nice "$cc" "$tree"/obj/*.o -lpthread -o "$tree/$program"; }
+link() { nice "$cc" "$tree"/obj/*.o -lcrypto -lpthread -o "$tree/$program"; }
 
 # The schedule at which the simulation found something, or why it did not. A crash says its seed, a violation its number.
 run_sim() {

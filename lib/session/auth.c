@@ -86,8 +86,9 @@ styx_err sx_auth_start(styx_req *r, const styx_export *e) {
     return STYX_EBADFID;
   if (sx_pin(r))
     return STYX_EINUSE;
-  if (r->r_msg.uname.len > s->s_limits.name || r->r_msg.aname.len > SX_PATH)
-    return ENAMETOOLONG;
+  styx_err err = sx_check_names(&r->r_msg);
+  if (err)
+    return err;
   if (s->s_nafids >= s->s_limits.afids) {
     s->s_info.hits.afids++;
     return STYX_EMANYFIDS;

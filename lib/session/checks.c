@@ -11,6 +11,11 @@ styx_err sx_check_open(uint8_t mode, bool is_dir) {
   return is_dir && mode != STYX_OREAD ? EISDIR : STYX_OK;
 }
 
+/* They are kept as long as the fid, so that a peer that attaches often must not make them as long as a message may be. */
+styx_err sx_check_names(const styx_msg *m) {
+  return m->uname.len > SX_USER || m->aname.len > SX_PATH ? ENAMETOOLONG : STYX_OK;
+}
+
 static styx_err check_name(styx_str name, uint64_t max) {
   if (name.len == 0 || memchr(name.s, '/', name.len))
     return STYX_ENAME;

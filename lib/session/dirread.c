@@ -24,11 +24,21 @@ void sx_dirread_start(styx_req *r, struct sx_binding *b) {
   sx_queue(r, STYX_OP_readdir);
 }
 
+/* How many bytes the reply has. */
+static size_t data_len(const styx_req *r) {
+  size_t len = 0;
+  if (r->r_answer != SX_A_REF)
+    return r->r_frame_len ? r->r_frame_len - STYX_RREADHDRSZ : 0;
+  for (const struct sx_segment *g = r->r_ref; g; g = g->g_next)
+    len += g->g_len;
+  return len;
+}
+
 /* If the reply of a read was sent, that is where the next one starts (a read that never happened moves nothing: F8). */
 void sx_turn_over(styx_req *r, bool sent) {
   struct sx_binding *b = r->r_msg.type == STYX_Tattach ? r->r_place[1].pl_pin : sx_pin(r);
-  if (sent && r->r_frame_len) {
-    b->b_offset = r->r_msg.offset + (r->r_frame_len - STYX_RREADHDRSZ);
+  if (sent && r->r_msg.type == STYX_Tread) {
+    b->b_offset = r->r_msg.offset + data_len(r);
     b->b_cookie = r->r_cookie;
   }
   struct sx_link *next = sx_list_pop(&b->b_waiting);

@@ -52,12 +52,8 @@ static void t_version(styx_session *s, const styx_msg *m) {
 static styx_err take_places(styx_req *r, enum fid_rule rule) {
   const styx_msg *m = &r->r_msg;
   styx_err err = STYX_OK;
-  if (r->r_session->s_sees_all) {
-    if (!sx_whole_take(r))
-      return ENOMEM;
-    if (m->type == STYX_Tauth)
-      return sx_place_take(r, 0, m->afid, SX_MAKE);
-  }
+  if (r->r_session->s_sees_all && !sx_whole_take(r))
+    return ENOMEM;
   switch (rule) {
   case NONE:
     return STYX_OK;

@@ -12,6 +12,8 @@ styx_answer styx_pass(styx_req *req, const styx_fs *fs) {
 /* What the handler has prepared for an answer, it prepares anew; room for data stays. */
 static void forget_preparations(styx_req *r) {
   r->r_frame_len = 0;
+  r->r_prepared = false;
+  r->r_cookie = 0;
   r->r_err = STYX_OK;
   r->r_iounit = 0;
   r->r_stream = false;

@@ -151,15 +151,18 @@ static uint8_t *aligned_frame(uint8_t *room) {
   return room + (-((uintptr_t)room + STYX_RREADHDRSZ) & (DATA_ALIGN - 1));
 }
 
-/* A small one is made in the request itself, any other in what has been lent for it, or in memory of its own. */
-static uint8_t *frame(styx_req *r, size_t data) {
-  size_t size = STYX_RREADHDRSZ + data, cap;
+/* A small one is made in the request itself, any other in what has been lent for it, or in memory of its own. One that is too small
+ * for what is answered after all is made anew. */
+static uint8_t *frame(styx_req *r, size_t size) {
+  size_t cap;
   uint8_t *room = own_room(r, &cap);
-  if (r->r_frame)
+  if (r->r_frame && size <= r->r_frame_size)
     return r->r_frame;
+  r->r_frame = NULL;
+  r->r_frame_len = 0;
   if (size > cap) {
     if (r->r_segment && r->r_segment->g_size < sizeof *r->r_segment + size + DATA_ALIGN) {
-      sx_free(&r->r_session->s_alloc, r->r_segment, r->r_segment->g_size); /* lent for a read, and this is none */
+      sx_free(&r->r_session->s_alloc, r->r_segment, r->r_segment->g_size); /* lent, or made, for less */
       r->r_segment = NULL;
     }
     if (!r->r_segment && !(r->r_segment = sx_segment_new(r->r_session, size + DATA_ALIGN)))
@@ -178,7 +181,7 @@ static styx_answer publish_frame(styx_req *r, enum sx_answer kind, size_t len) {
 
 void *styx_req_room(styx_req *req, size_t *cap) {
   *cap = req->r_msg.count;
-  uint8_t *f = frame(req, req->r_msg.count);
+  uint8_t *f = frame(req, STYX_RREADHDRSZ + (size_t)req->r_msg.count);
   return f ? f + STYX_RREADHDRSZ : NULL;
 }
 
@@ -186,7 +189,7 @@ styx_answer styx_reply_filled(styx_req *req, size_t len) {
   if (!claim(req))
     return ANSWERED;
   size_t cap = req->r_frame ? req->r_frame_size - STYX_RREADHDRSZ : 0;
-  if (!frame(req, 0))
+  if (!frame(req, STYX_RREADHDRSZ))
     return publish_error(req, ENOMEM);
   return publish_frame(req, SX_A_DATA, len < cap ? len : cap);
 }
@@ -196,7 +199,7 @@ styx_answer styx_reply_data(styx_req *req, const void *data, size_t len) {
     return ANSWERED;
   if (len > req->r_msg.count)
     len = req->r_msg.count;
-  if (!frame(req, len))
+  if (!frame(req, STYX_RREADHDRSZ + len))
     return publish_error(req, ENOMEM);
   if (len)
     memcpy(req->r_frame + STYX_RREADHDRSZ, data, len);
@@ -289,11 +292,10 @@ static styx_err copy_attr(styx_req *r, const styx_attr *attr) {
     return STYX_ENOFIT;
   if (!frame(r, size))
     return ENOMEM;
-  if (size > r->r_frame_size) /* the handler had asked for room as if it were a read */
-    return EIO;
   uint8_t *p = sx_put16(put_header(r->r_frame, (uint32_t)size, STYX_Rstat, r->r_tag), (uint16_t)record);
   sx_put_stat(p, &st, (size_t)record, STYX_9P2000);
   r->r_frame_len = size;
+  r->r_prepared = false;
   return STYX_OK;
 }
 
@@ -315,8 +317,9 @@ static bool ever_fits(const styx_req *r, const styx_stat *st) {
 
 bool styx_dir_add(styx_req *req, const styx_dirent *entry) {
   styx_attr_numbers names;
-  if (!req->r_frame_len) {
-    if (!frame(req, req->r_msg.count)) {
+  if (!req->r_frame_len || req->r_prepared) {
+    req->r_prepared = false;
+    if (!frame(req, STYX_RREADHDRSZ + (size_t)req->r_msg.count)) {
       req->r_err = ENOMEM;
       return false;
     }
@@ -342,7 +345,7 @@ styx_answer styx_reply_dir(styx_req *req) {
   if (req->r_err)
     return publish_error(req, req->r_err);
   if (!req->r_frame_len) { /* no entry at all: the end */
-    if (!frame(req, 0))
+    if (!frame(req, STYX_RREADHDRSZ))
       return publish_error(req, ENOMEM);
     req->r_frame_len = STYX_RREADHDRSZ;
   }
@@ -364,10 +367,9 @@ styx_err styx_req_prepare(styx_req *req, const styx_msg *reply) {
     return STYX_ENOFIT;
   if (!frame(req, (size_t)size))
     return ENOMEM;
-  if ((size_t)size > req->r_frame_size) /* the handler had asked for room for less */
-    return EIO;
   (void)styx_encode(req->r_frame, (size_t)size, &m, STYX_9P2000);
   req->r_frame_len = (size_t)size;
+  req->r_prepared = true;
   req->r_binds = t->type != STYX_Twalk || m.nwqid == t->nwname;
   return STYX_OK;
 }
@@ -379,7 +381,7 @@ styx_answer styx_reply_msg(styx_req *req, const styx_msg *reply) {
   }
   if (!claim(req))
     return ANSWERED;
-  styx_err err = reply ? styx_req_prepare(req, reply) : req->r_frame_len ? STYX_OK : EIO;
+  styx_err err = reply ? styx_req_prepare(req, reply) : req->r_prepared ? STYX_OK : EIO;
   return err ? publish_error(req, err) : publish(req, SX_A_MSG);
 }
 

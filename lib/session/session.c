@@ -21,7 +21,7 @@ static bool sees_all(const styx_export *e) { return SX_HAS(e->fs.ops, request); 
 /* A program that sees all sees Tauth and Tattach too: a plug would never be asked, and everybody be let in. */
 bool sx_exports_fit(const styx_export *exports, size_t n) {
   for (size_t i = 0; exports && i < n; i++)
-    if (sees_all(&exports[i]) && (n > 1 || exports[i].auth.ops))
+    if ((n > 1 || exports[i].auth.ops) && sees_all(&exports[i]))
       return false;
   return exports && n > 0;
 }

@@ -74,6 +74,8 @@ static styx_err start_attach(styx_req *r) {
       return STYX_EINUSE;
     if (!e)
       return ENOENT;
+    if ((err = sx_check_names(m)) != STYX_OK)
+      return err;
     if (!(r->r_user = sx_user_new(s, e, m->uname, m->aname)))
       return ENOMEM;
   }

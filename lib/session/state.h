@@ -148,7 +148,7 @@ struct styx_req {
   struct sx_chain r_flushes; /* the Tflushes that wait for it */
   uint16_t r_tag;            /* immutable */
   bool r_must_run;           /* immutable */
-  bool r_made;               /* handler: r_ans_node and r_qid are of a node that is to be bound, or given back */
+  bool r_made;               /* handler: r_node has a node that is to be bound, or given back */
   int r_cancel_fd;           /* atomic: published by SX_HAS_FD */
 
   struct sx_link r_wait;  /* in s_ready, s_hungry or b_waiting while parked there */
@@ -169,8 +169,9 @@ struct styx_req {
   bool r_turn;     /* of b_taken it is the one: it runs, or is about to */
   bool r_detached; /* answered for by its Rflush: nobody waits for the handler's answer */
   /* the answer: handler */
-  bool r_stream;  /* of styx_req_stream */
-  bool r_dropped; /* it returned without an answer */
+  bool r_stream;   /* of styx_req_stream */
+  bool r_dropped;  /* it returned without an answer */
+  bool r_prepared; /* r_frame is a whole message (styx_req_prepare) */
   enum sx_answer r_answer;
   styx_err r_err;
   uint32_t r_iounit;
@@ -272,8 +273,8 @@ struct styx_session {
   size_t s_in_len, s_in_cap;
   bool s_lent; /* what is behind s_in_len belongs to whoever receives into it (styx_session_room) */
 
-  uint32_t s_msize; /* 0: no version yet */
-  bool s_resetting; /* a Tversion waits for the old session to end */
+  _Atomic uint32_t s_msize; /* atomic: those that are detached may look while it is set anew. 0: no version yet */
+  bool s_resetting;         /* a Tversion waits for the old session to end */
   bool s_hungup;
   bool s_paused;          /* the outbox was over its limit and is not yet half empty */
   const char *s_ended;    /* why the session has ended by itself */
@@ -367,6 +368,8 @@ void sx_turn_over(styx_req *r, bool sent);
 
 /* checks.c: pure */
 styx_err sx_check_open(uint8_t mode, bool is_dir);
+enum { SX_USER = 255 };                     /* bytes of a user's name */
+styx_err sx_check_names(const styx_msg *m); /* Tauth, Tattach */
 styx_err sx_check_create(const styx_msg *m, uint64_t max_name);
 styx_err sx_check_io(const struct sx_binding *b, const styx_msg *m);
 styx_err sx_check_wstat(const styx_stat *st, styx_qid qid, uint64_t max_name, styx_setattr *out);

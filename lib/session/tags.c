@@ -22,7 +22,7 @@ void sx_req_init(styx_session *s, styx_req *r, size_t len) {
   r->r_walk = NULL;
   r->r_setattr = NULL;
   r->r_has_reserved = r->r_cleared = r->r_silent = r->r_turn = r->r_detached = false;
-  r->r_stream = r->r_dropped = r->r_made = false;
+  r->r_stream = r->r_dropped = r->r_made = r->r_prepared = false;
   r->r_answer = SX_A_NONE;
   r->r_err = STYX_OK;
   r->r_iounit = r->r_count = 0;

@@ -71,7 +71,11 @@ static struct sx_user *user_of(styx_req *r) {
 /* What an answer of success will need. */
 static styx_err prepare(styx_req *r) {
   styx_session *s = r->r_session;
-  int place = made_place(&r->r_msg);
+  const styx_msg *m = &r->r_msg;
+  int place = made_place(m);
+  styx_err err = m->type == STYX_Tauth || m->type == STYX_Tattach ? sx_check_names(m) : STYX_OK;
+  if (err)
+    return err;
   if (!(r->r_user = user_of(r)))
     return ENOMEM;
   if (place < 0 || !r->r_place[place].pl_slot) /* NOFID, or a fid to be changed that does not exist */
@@ -135,15 +139,9 @@ uint16_t sx_whole_valid(const styx_req *r) {
   }
 }
 
-static void fill(styx_req *r) {
-  r->r_node->n_node = r->r_ans_node;
-  r->r_node->n_qid = r->r_qid;
-}
-
 void sx_whole_settle(styx_req *r) {
   if (!r->r_made || !r->r_binds)
     return;
-  fill(r);
   r->r_binding->b_node = r->r_node; /* its count moves with it */
   r->r_node = NULL;
   sx_bind_answer(r, r->r_place[made_place(&r->r_msg)].pl_slot, r->r_binding);
@@ -154,7 +152,6 @@ void sx_whole_settle(styx_req *r) {
 void sx_whole_unmake(styx_req *r) {
   if (!r->r_made || !r->r_node)
     return;
-  fill(r);
   sx_node_put(r->r_session, r->r_node);
   r->r_node = NULL;
 }
@@ -184,15 +181,15 @@ void *styx_req_fid(const styx_req *req, uint32_t fid) {
 }
 
 bool styx_req_make(styx_req *req, void *node, styx_qid qid) {
-  if (!req->r_node || !req->r_binding || (req->r_made && req->r_ans_node != node))
+  if (!req->r_session->s_sees_all || !req->r_node || !req->r_binding || (req->r_made && req->r_node->n_node != node))
     return false;
-  req->r_ans_node = node;
-  req->r_qid = qid;
+  req->r_node->n_node = node; /* nobody else knows it yet */
+  req->r_node->n_qid = qid;
   req->r_made = true;
   return true;
 }
 
-void *styx_req_made(const styx_req *req) { return req->r_made ? req->r_ans_node : NULL; }
+void *styx_req_made(const styx_req *req) { return req->r_made ? req->r_node->n_node : NULL; }
 
 bool styx_req_cookie(const styx_req *req, uint64_t *cookie) {
   const struct sx_binding *b = sx_pin(req);

@@ -21,7 +21,7 @@ struct styx_work {
 };
 
 struct styx_export;
-/* There is one at all, and one that sees every request (fs.h, request) is alone. */
+/* There is one at all, and one that sees every request (fs.h, request) is alone, and has no plug. */
 bool sx_exports_fit(const struct styx_export *exports, size_t n);
 
 #endif

@@ -24,8 +24,8 @@ static void step_prompt(struct conn *c) {
   if (c->closed_by_peer || !styx_session_wants_input(c->s))
     return;
   sim_feed(c, c->tx_len);
-  /* What was passed on, or would have blocked, starts, or is over, when it is retired. */
-  if (w->exports[0].fs.ops == &w->front || w->ops.nowait)
+  /* What was passed on, let in, or would have blocked, starts, or is over, when it is retired. */
+  if (w->exports[0].fs.ops == &w->front || w->ops.nowait || w->auth)
     sim_retire(c);
   while (!c->closed_by_peer && sim_drain(c, SIZE_MAX))
     continue;
@@ -167,9 +167,11 @@ static void configure(struct sim *w) {
   sim_conn_hooks(&w->hooks);
   sim_fs_init(w);
   sim_fs_export(w);
+  if (sim_chance(w, 60))
+    sim_auth_export(w);
   w->config = (styx_session_config){.size = sizeof w->config,
                                     .exports = w->exports,
-                                    .nexports = 2,
+                                    .nexports = w->auth ? 3 : 2,
                                     .limits = &w->limits,
                                     .hooks = &w->hooks,
                                     .send_interrupted = sim_chance(w, 10)};

@@ -38,6 +38,10 @@ struct creq {
   uint64_t offset;
   uint8_t mode;
   uint8_t bits[STYX_MAXWELEM]; /* first byte of each name of a Twalk, or of the name of a Tcreate */
+  uint32_t user;               /* Tauth, Tattach: the number in uname; */
+  int aname;                   /* and which of sim_anames */
+  bool plug;                   /* the plug has been asked about it */
+  bool let_in;                 /* Tattach: the plug has let it in, and the filesystem may see it */
   bool dup;                    /* sent under a tag that was outstanding */
   bool bad;                    /* must be refused whatever the state */
   bool alone;                  /* nothing else was outstanding on its fid */
@@ -65,6 +69,9 @@ struct node {
   struct conn *conn;
   uint32_t gen, id, element, attach_id; /* which request made it */
   bool alive, dir, readonly;
+  bool auth; /* a conversation with the plug; needs and had: messages until it lets in, and so far */
+  uint32_t needs, had, last_turn;
+  uint64_t path; /* auth: of its qid, once a reply has said it */
   uint32_t entries;
   int nullhandles, handles, calls; /* now */
   int inside;                      /* operations that have not returned */
@@ -79,6 +86,9 @@ struct handle {
   int calls, inside;
 };
 
+/* What the plug is asked; NO_PLUG: it is the filesystem that is asked. */
+enum auth_part { NO_PLUG, A_START, A_READ, A_WRITE, A_DONE, A_NO_AFID };
+
 enum cancel_mode { CB_NONE, CB_NOTIFY, CB_ANSWER };
 
 /* One run of one operation. */
@@ -86,6 +96,7 @@ struct call {
   struct sim *w;
   styx_req *req;
   enum styx_op op;
+  enum auth_part part;
   struct conn *conn;
   struct creq *creq; /* NULL when the operation does not say */
   struct node *node;
@@ -113,6 +124,7 @@ struct model_fid {
 struct guess { /* what the client expects of a fid if all goes well: only to send sensible messages */
   bool bound, open, dir;
   uint8_t mode;
+  struct creq *auth; /* the Tauth that makes it */
 };
 
 struct conn {
@@ -136,6 +148,7 @@ struct conn {
   bool versioned;
   uint32_t msize;
   int inside; /* operations that have not returned */
+  int auths;  /* conversations at the last moment of rest, and Tauths since */
   int interrupted, opened, ropened, removed, rremoved, seconds, close_errors, rclunk_errors, refs;
 };
 
@@ -157,7 +170,9 @@ struct sim {
   uint64_t fail_at, fail_for, allocs;
   styx_fs_ops ops, front; /* front: of one that stands in front of ops */
   styx_fs inner;
-  styx_export exports[2];
+  bool auth;        /* the last export has a plug */
+  struct sim *plug; /* ourselves; where it is, is the plug's ctx */
+  styx_export exports[3];
   styx_limits limits;
   styx_session_config config;
   styx_hooks hooks;
@@ -225,13 +240,29 @@ struct node *sim_node_of(struct sim *w, styx_qid qid);
 bool sim_fs_detachable(const struct sim *w, uint8_t type);
 uint8_t sim_byte(uint32_t id, size_t i); /* of the data of request id */
 
+/* sim_auth.c */
+extern const char *const sim_part_names[];
+void sim_auth_export(struct sim *w); /* a third export, behind a plug */
+bool sim_is_plug(const struct sim *w, const styx_fs *fs);
+struct call *sim_call_new(struct sim *w, styx_req *req, enum styx_op op, struct node *node, struct creq *r);
+struct creq *sim_attach_of(struct sim *w, const styx_req *req); /* the Tattach, whoever it is by */
+struct node *sim_conversation(struct conn *c, uint32_t id);     /* that Tauth id has begun, or NULL */
+void sim_part_begins(struct sim *w, struct call *c);
+styx_answer sim_part_ok(struct call *c);
+bool sim_may_be_left(const struct sim *w, const struct creq *r); /* flushed, it may have run all the same */
+
 /* sim_answer.c */
+struct node *sim_node_new(struct sim *w, struct conn *conn, uint32_t id, uint32_t element, bool dir);
+void sim_call_over(struct call *c, enum fs_outcome outcome);
+styx_answer sim_answer_io(struct call *c); /* read, write */
 styx_answer sim_serve(struct call *c);
 void sim_fs_answer(struct sim *w, struct call *c); /* one that is pending */
 
 /* sim_pick.c */
 enum want { W_ANY, W_DIR, W_CLOSED, W_FILE_OPEN, W_DIR_OPEN, W_FREE };
 extern const uint32_t sim_fid_numbers[NFID];
+enum { NANAME = 7, NOWHERE = 4, GUARDED = 5 }; /* from GUARDED on they are of the export that has a plug */
+extern const char *const sim_anames[NANAME];
 int sim_fid_index(uint32_t fid); /* -1: none of ours */
 bool sim_must_run(uint8_t type);
 bool sim_type_has_id(const struct creq *r); /* the filesystem can tell which request it serves */

@@ -11,7 +11,7 @@ static styx_qid qid_of(const struct sim *w, const struct node *n) {
   return (styx_qid){.type = n->dir ? STYX_QTDIR : STYX_QTFILE, .path = (uint64_t)(n - w->nodes) + 1};
 }
 
-static struct node *node_new(struct sim *w, struct conn *conn, uint32_t id, uint32_t element, bool dir) {
+struct node *sim_node_new(struct sim *w, struct conn *conn, uint32_t id, uint32_t element, bool dir) {
   if (w->nnodes == MAXNODE)
     sim_full(w);
   struct node *n = &w->nodes[w->nnodes++];
@@ -33,7 +33,7 @@ static struct handle *handle_new(struct sim *w, struct node *node) {
   return h;
 }
 
-static void sim_call_over(struct call *c, enum fs_outcome outcome) {
+void sim_call_over(struct call *c, enum fs_outcome outcome) {
   c->answered = true;
   c->pending = false;
   if (c->node)
@@ -139,8 +139,8 @@ static styx_answer answer_walk(struct call *c) {
     sim_call_over(c, FS_ERROR);
     return styx_reply_error(c->req, ENOENT);
   }
-  struct node *n = node_new(w, c->conn, c->creq ? c->creq->id : UINT32_MAX, c->creq ? c->creq->fs_ok : 0,
-                            dotdot || c->name.s[0] == 'd');
+  struct node *n = sim_node_new(w, c->conn, c->creq ? c->creq->id : UINT32_MAX, c->creq ? c->creq->fs_ok : 0,
+                                dotdot || c->name.s[0] == 'd');
   n->attach_id = c->node->attach_id;
   n->readonly = c->node->readonly;
   if (c->creq)
@@ -149,14 +149,24 @@ static styx_answer answer_walk(struct call *c) {
   return styx_reply_node(c->req, n, qid_of(w, n));
 }
 
+styx_answer sim_answer_io(struct call *c) {
+  if (c->op == STYX_OP_read)
+    return answer_read(c);
+  c->creq->fs_count = sim_roll(c->w, c->count + 1);
+  sim_call_over(c, FS_OK);
+  return styx_reply_count(c->req, c->creq->fs_count);
+}
+
 static styx_answer answer_ok(struct call *c) {
   struct sim *w = c->w;
   struct node *n;
   struct handle *h;
+  if (c->part)
+    return sim_part_ok(c);
   switch ((int)c->op) {
   case STYX_OP_attach:
-    n = node_new(w, c->conn, c->creq->id, 0, true);
-    n->attach_id = c->creq->id;
+    n = sim_node_new(w, c->conn, c->creq->id, 0, true);
+    n->attach_id = c->creq->user;
     n->readonly = styx_str_is(styx_req_aname(c->req), "two") || styx_str_is(styx_req_aname(c->req), "/two");
     sim_call_over(c, FS_OK);
     return styx_reply_node(c->req, n, qid_of(w, n));
@@ -169,22 +179,19 @@ static styx_answer answer_ok(struct call *c) {
     sim_call_over(c, FS_OK);
     return styx_reply_open(c->req, qid_of(w, c->node), h);
   case STYX_OP_create:
-    n = node_new(w, c->conn, c->creq->id, 0, (c->flags & STYX_DMDIR) != 0);
+    n = sim_node_new(w, c->conn, c->creq->id, 0, (c->flags & STYX_DMDIR) != 0);
     n->attach_id = c->node->attach_id;
     n->readonly = c->node->readonly;
     h = handle_new(w, n);
     sim_call_over(c, FS_OK);
     return styx_reply_create(c->req, n, qid_of(w, n), h);
   case STYX_OP_read:
-    return answer_read(c);
+  case STYX_OP_write:
+    return sim_answer_io(c);
   case STYX_OP_readdir:
     return answer_readdir(c);
   case STYX_OP_getattr:
     return answer_getattr(c);
-  case STYX_OP_write:
-    c->creq->fs_count = sim_roll(w, c->count + 1);
-    sim_call_over(c, FS_OK);
-    return styx_reply_count(c->req, c->creq->fs_count);
   case STYX_OP_remove:
     c->conn->removed++;
     break;
@@ -343,6 +350,8 @@ static styx_answer answer_wrongly(struct call *c) {
     return styx_reply_would_block(c->req);
   if (c->op == STYX_OP_write)
     return styx_reply_ok(c->req);
+  if (c->part == A_DONE || c->part == A_NO_AFID) /* to say who somebody is does not let him in */
+    return styx_reply_node(c->req, c, (styx_qid){.type = STYX_QTDIR});
   if (c->op == STYX_OP_read || c->op == STYX_OP_readdir || sim_chance(c->w, 50))
     return styx_reply_count(c->req, 1);
   return (styx_answer){0}; /* a handler that forgets its request */
@@ -356,8 +365,8 @@ static styx_answer serve(struct call *c) {
   if (sim_chance(w, 30))
     sim_nest(w);
   bool later = sim_chance(w, w->p_later), may_block = styx_req_may_block(req);
-  /* Not for walks: the request may be at its next element by then, which such an answer would hit. */
-  bool second = c->op != STYX_OP_walk && sim_chance(w, w->p_second);
+  /* Not for walks, nor for whom the plug lets in: the request may be one step further by then, which such an answer would hit. */
+  bool second = c->op != STYX_OP_walk && c->part != A_DONE && c->part != A_NO_AFID && sim_chance(w, w->p_second);
   if (sim_chance(w, w->p_arm))
     arm(c, later && sim_chance(w, 50) ? CB_ANSWER : CB_NOTIFY);
   if (!c->answered && sim_chance(w, 10))
@@ -387,6 +396,8 @@ styx_answer sim_serve(struct call *c) {
   struct conn *conn = c->conn;
   struct node *node = c->node;
   struct handle *handle = c->handle;
+  if (c->part) /* what is promised of the filesystem is not of the plug */
+    return serve(c);
   sim_enter(w, conn, node, handle);
   styx_answer a = serve(c);
   sim_return(w, conn, node, handle);

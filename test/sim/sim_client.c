@@ -97,21 +97,42 @@ static void send_version(struct conn *c, bool good) {
   put(c, r, &m);
 }
 
+static void set_names(const struct creq *r, styx_msg *m) {
+  static char user[20];
+  int n = snprintf(user, sizeof user, "u%u", (unsigned)r->user);
+  m->uname = (styx_str){user, (size_t)n};
+  m->aname = styx_str_of(sim_anames[r->aname]);
+}
+
+/* The afid of some conversation, mostly with the names that it is for. */
+static void use_afid(struct conn *c, struct creq *r) {
+  struct sim *w = c->w;
+  uint32_t at = sim_roll(w, NFID);
+  for (uint32_t i = 0; i < NFID; i++) {
+    const struct creq *a = c->guess[(at + i) % NFID].auth;
+    if (!a)
+      continue;
+    r->afid = sim_fid_numbers[(at + i) % NFID];
+    r->user = sim_chance(w, 5) ? r->id : a->user;
+    r->aname = sim_chance(w, 5) ? (int)sim_roll(w, NANAME) : a->aname;
+    return;
+  }
+}
+
 static void send_attach(struct conn *c) {
   struct sim *w = c->w;
-  static const char *const anames[] = {"", "one", "two", "/two", "nowhere"};
   styx_msg m;
   struct creq *r = new_req(c, STYX_Tattach, &m);
   int fid = sim_pick_fid(c, W_FREE);
   set_fid(c, r, &m, fid);
-  char user[20];
-  int n = snprintf(user, sizeof user, "u%u", (unsigned)r->id);
-  m.uname = (styx_str){user, (size_t)n};
-  uint32_t a = sim_chance(w, 60) ? 0 : sim_roll(w, 5);
-  m.aname = styx_str_of(anames[a]);
-  r->bad |= a == 4;
-  r->afid = m.afid = sim_chance(w, 4) ? sim_fid_numbers[sim_roll(w, NFID)] : STYX_NOFID;
-  r->bad |= m.afid != STYX_NOFID;
+  r->user = r->id;
+  r->aname = sim_chance(w, 60) ? 0 : (int)sim_roll(w, w->auth ? NANAME : GUARDED);
+  r->afid = sim_chance(w, 4) ? sim_fid_numbers[sim_roll(w, NFID)] : STYX_NOFID;
+  if (w->auth && !r->dup && sim_chance(w, 70))
+    use_afid(c, r);
+  set_names(r, &m);
+  m.afid = r->afid;
+  r->bad |= r->aname == NOWHERE;
   if (!r->bad && !c->guess[fid].bound)
     c->guess[fid] = (struct guess){.bound = true, .dir = true};
   put(c, r, &m);
@@ -224,9 +245,17 @@ static void send_on_fid(struct conn *c, uint8_t type) {
 static void send_auth(struct conn *c) {
   styx_msg m;
   struct creq *r = new_req(c, STYX_Tauth, &m);
-  r->bad = true;
-  m.afid = sim_fid_numbers[sim_roll(c->w, NFID)];
-  m.uname = styx_str_of("nobody");
+  int fid = sim_pick_fid(c, W_FREE);
+  set_fid(c, r, &m, fid);
+  m.afid = r->fid;
+  r->user = r->id;
+  r->aname = c->w->auth && !sim_chance(c->w, 10) ? GUARDED + (int)sim_roll(c->w, NANAME - GUARDED)
+                                                 : (int)sim_roll(c->w, GUARDED);
+  r->bad |= r->aname < GUARDED;
+  c->auths++;
+  set_names(r, &m);
+  if (!r->bad && !c->guess[fid].bound)
+    c->guess[fid] = (struct guess){.bound = true, .open = true, .mode = STYX_ORDWR, .auth = r};
   put(c, r, &m);
 }
 

@@ -191,7 +191,8 @@ bool sim_take_work(struct conn *c) {
   styx_work_info info = styx_work_about(work);
   if (info.op < -1 || info.op >= STYX_NOPS || (info.op >= 0 && !info.fs))
     sim_fail(c->w, "work of an unknown kind");
-  if (info.op >= 0 ? !info.may_block && !(c->w->ops.nowait >> info.op & 1) : info.may_block)
+  const bool nowait = info.op >= 0 && (sim_is_plug(c->w, info.fs) ? info.fs->ops : &c->w->ops)->nowait >> info.op & 1;
+  if (info.op >= 0 ? !info.may_block && !nowait : info.may_block)
     sim_fail(c->w, "work says the wrong thing of whether it may block");
   c->bag[c->nbag++] = work;
   return true;

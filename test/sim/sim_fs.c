@@ -51,17 +51,21 @@ static void check_binding(struct sim *w, const struct call *c) {
     sim_fail(w, "two directory reads of one fid at once");
 }
 
-static struct call *call_new(struct sim *w, styx_req *req, enum styx_op op, struct node *node, uint32_t id) {
+struct call *sim_call_new(struct sim *w, styx_req *req, enum styx_op op, struct node *node, struct creq *r) {
   if (w->ncalls == MAXCALL)
     sim_full(w);
   struct call *c = &w->calls[w->ncalls++];
   memset(c, 0, sizeof *c);
   *c = (struct call){.w = w, .req = req, .op = op, .node = node};
-  c->creq = creq_of(w, id);
+  c->creq = r;
   c->conn = node ? node->conn : c->creq ? c->creq->conn : NULL;
   if (!c->conn)
     sim_fail(w, "%s for nobody", sim_op_names[op]);
   return c;
+}
+
+static struct call *call_new(struct sim *w, styx_req *req, enum styx_op op, struct node *node, uint32_t id) {
+  return sim_call_new(w, req, op, node, creq_of(w, id));
 }
 
 static int *key_of(struct sim *w, struct conn *conn, struct node *node, struct handle *handle) {
@@ -96,12 +100,15 @@ void sim_call_begin(struct sim *w, struct call *c) {
   check_binding(w, c);
   sim_note(w, "c%d   %s starts, node %d, request %d", c->conn->index, sim_op_names[c->op],
            c->node ? (int)(c->node - w->nodes) : -1, r ? (int)r->id : -1);
+  if (c->node && c->part && c->node->calls)
+    sim_fail(w, "two calls of one conversation at once");
   if (c->node)
     c->node->calls++;
   if (c->handle) {
     c->handle->calls++;
     c->handle->reading |= c->op == STYX_OP_readdir;
   }
+  sim_part_begins(w, c);
   bool may_block = styx_req_may_block(c->req);
   if (!may_block && !(w->ops.nowait >> c->op & 1))
     sim_fail(w, "%s may not block, although nobody has promised that", sim_op_names[c->op]);
@@ -144,7 +151,7 @@ static void hook_fd_free(void *arg, int fd) {
 
 static styx_answer op_attach(styx_req *r) {
   struct sim *w = styx_req_ctx(r);
-  return sim_serve(call_new(w, r, STYX_OP_attach, NULL, id_in(styx_req_user(r), 'u')));
+  return sim_serve(sim_call_new(w, r, STYX_OP_attach, NULL, sim_attach_of(w, r)));
 }
 
 static void keep_name(struct call *c, styx_str name) {
@@ -320,6 +327,7 @@ void sim_fs_export(struct sim *w) {
   const styx_fs fs = {sim_chance(w, 50) ? &w->front : &w->ops, w};
   w->exports[0] = (styx_export){.name = "one", .path = "/one", .fs = fs};
   w->exports[1] = (styx_export){.name = "two", .path = "/two", .fs = fs, .readonly = true};
+  w->exports[2] = (styx_export){.name = "three", .path = "/three", .fs = fs};
 }
 
 void sim_fs_init(struct sim *w) {

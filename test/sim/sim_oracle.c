@@ -35,7 +35,7 @@ static void flush_done(struct conn *c, struct creq *f) {
     sim_fail(w, "%s request %u was flushed without a reply", styx_msg_name(r->type), (unsigned)r->id);
   bool midwalk = r->type == STYX_Twalk && r->fs_ok < r->nwname && r->fs == FS_OK;
   bool effect = r->fs == FS_OK || r->fs == FS_RUNNING || r->fs == FS_ERROR;
-  if (sim_type_has_id(r) && effect && !midwalk && !sim_fs_detachable(w, r->type) && !c->relaxed)
+  if (sim_type_has_id(r) && effect && !midwalk && !sim_may_be_left(w, r) && !c->relaxed)
     sim_fail(w, "request %u (%s) %s and got silence", (unsigned)r->id, styx_msg_name(r->type),
              r->fs == FS_RUNNING ? "was running" : "was answered");
 }
@@ -55,9 +55,13 @@ static void version_done(struct conn *c, struct creq *v, const styx_msg *m) {
     if (r->fate == OUT) {
       settle(c, r, DROPPED);
       c->uncertain = true;
-      if (r->fs == FS_RUNNING && !sim_fs_detachable(w, r->type))
+      if (r->fs == FS_RUNNING && !sim_may_be_left(w, r))
         sim_fail(w, "Rversion came while request %u ran", (unsigned)r->id);
     }
+  for (int i = 0; i < w->nnodes; i++)
+    if (w->nodes[i].conn == c && w->nodes[i].gen == c->gen && w->nodes[i].id < v->id && w->nodes[i].auth &&
+        w->nodes[i].alive)
+      sim_fail(w, "a conversation of the old session goes on after Rversion");
   for (int i = 0; i < w->nnodes && !w->ops.detachable; i++) /* what is detached keeps its handle */
     if (w->nodes[i].conn == c && w->nodes[i].gen == c->gen && w->nodes[i].id < v->id &&
         (w->nodes[i].handles || w->nodes[i].nullhandles))
@@ -177,7 +181,8 @@ void sim_take_replies(struct conn *c) {
 static bool makes_or_changes(const struct creq *r, uint32_t fid) {
   if (r->type == STYX_Twalk)
     return r->newfid == fid;
-  return r->fid == fid && (r->type == STYX_Tattach || r->type == STYX_Topen || r->type == STYX_Tcreate);
+  return r->fid == fid &&
+         (r->type == STYX_Tauth || r->type == STYX_Tattach || r->type == STYX_Topen || r->type == STYX_Tcreate);
 }
 
 /* A flushed Tclunk or Tremove has to run, so what stands in its way has been cancelled: told if it runs, else ended. */
@@ -225,7 +230,7 @@ static void compare_fid(void *arg, uint32_t fid, styx_qid qid, bool open) {
     sim_fail(c->w, "fid %u is in use, which no reply said", (unsigned)fid);
   if (f->open != open)
     sim_fail(c->w, "fid %u is %sopen, the replies say otherwise", (unsigned)fid, open ? "" : "not ");
-  if (sim_node_of(c->w, qid) != f->node)
+  if (f->node->auth ? qid.path != f->node->path || qid.type != STYX_QTAUTH : sim_node_of(c->w, qid) != f->node)
     sim_fail(c->w, "fid %u is another file than the replies say", (unsigned)fid);
 }
 
@@ -243,7 +248,7 @@ static void compare_nodes(struct conn *c) {
       }
     if (n->alive != (users > 0))
       sim_fail(w, "node %d is %s, %d fids have it", i, n->alive ? "not forgotten" : "forgotten", users);
-    if (n->handles + n->nullhandles != opens)
+    if (!n->auth && n->handles + n->nullhandles != opens)
       sim_fail(w, "node %d has %d handles, %d fids are open", i, n->handles + n->nullhandles, opens);
   }
 }
@@ -262,6 +267,9 @@ void sim_oracle_quiet(struct conn *c) {
   if (l.n != bound)
     sim_fail(w, "%d fids are in use, the replies say %d", l.n, bound);
   compare_nodes(c);
+  c->auths = 0;
+  for (int i = 0; i < NFID; i++)
+    c->auths += c->fids[i].bound && c->fids[i].node->auth;
   styx_session_info info = styx_session_inspect(c->s);
   if (info.requests || info.parked || info.outbox_bytes || info.held_bytes || info.fids != (size_t)bound)
     sim_fail(w, "at rest: %zu requests, %zu parked, %zu bytes held, %zu fids", info.requests, info.parked,

@@ -3,6 +3,8 @@
 
 const uint32_t sim_fid_numbers[NFID] = {0, 1, 2, 3, 7, 1000, 0x7fffffff, 0x80000000u, 0xfffffffeu};
 
+const char *const sim_anames[NANAME] = {"", "one", "two", "/two", "nowhere", "three", "/three"};
+
 int sim_fid_index(uint32_t fid) {
   for (int i = 0; i < NFID; i++)
     if (sim_fid_numbers[i] == fid)
@@ -14,6 +16,7 @@ bool sim_must_run(uint8_t type) { return type == STYX_Tclunk || type == STYX_Tre
 
 bool sim_type_has_id(const struct creq *r) {
   switch (r->type) {
+  case STYX_Tauth:
   case STYX_Tattach:
   case STYX_Tcreate:
   case STYX_Twrite:

@@ -21,16 +21,33 @@ struct model_fid *sim_model_fid(struct conn *c, uint32_t fid) {
 
 static bool may_write(uint8_t mode) { return (mode & 3) == STYX_OWRITE || (mode & 3) == STYX_ORDWR; }
 
+/* What is wrong with the afid of a Tattach, or 0. */
+static styx_err wrong_afid(struct conn *c, const struct creq *r) {
+  const struct model_fid *a = sim_model_fid(c, r->afid);
+  if (r->afid == STYX_NOFID)
+    return 0;
+  if (!a->bound)
+    return STYX_EBADFID;
+  if (!a->node->auth)
+    return STYX_EAUTHFID;
+  return a->node->id != r->user || c->w->reqs[a->node->id].aname != r->aname ? STYX_EAUTH : 0;
+}
+
 /* Could not have succeeded, given what came before. */
 static bool illegal(struct conn *c, const struct creq *r) {
   const struct model_fid *f = sim_model_fid(c, r->fid);
   bool bound = f->bound, open = bound && f->open, dir = bound && f->node->dir, ro = bound && f->node->readonly;
+  bool auth = bound && f->node->auth;
   uint8_t how = f->mode;
   if (!c->versioned || r->bad)
     return true;
   switch (r->type) {
-  case STYX_Tattach:
+  case STYX_Tauth:
     return bound;
+  case STYX_Tattach: {
+    struct model_fid *fid = sim_model_fid(c, r->fid);
+    return fid->bound || wrong_afid(c, r) != 0;
+  }
   case STYX_Twalk:
     return !bound || open || (r->nwname && !dir) ||
            (r->newfid != r->fid && (sim_fid_index(r->newfid) < 0 || sim_model_fid(c, r->newfid)->bound));
@@ -44,9 +61,9 @@ static bool illegal(struct conn *c, const struct creq *r) {
   case STYX_Twrite:
     return !open || !may_write(how);
   case STYX_Tremove:
-    return !bound || ro;
+    return !bound || ro || auth;
   case STYX_Twstat:
-    return !bound || (ro && r->count);
+    return !bound || ((ro || auth) && r->count);
   default:
     return !bound;
   }
@@ -56,10 +73,15 @@ static bool illegal(struct conn *c, const struct creq *r) {
 static bool error_is_true(struct conn *c, const struct creq *r) {
   const struct model_fid *f = sim_model_fid(c, r->fid);
   switch (r->err) {
+  case STYX_EAUTH:
+  case STYX_EAUTHFID:
+    return r->bad || wrong_afid(c, r) == r->err;
   case STYX_EBADFID:
+    if (r->type == STYX_Tattach)
+      return r->bad || wrong_afid(c, r) == STYX_EBADFID;
     return !f->bound || r->bad || (r->type == STYX_Twalk && r->newfid == STYX_NOFID);
   case STYX_EINUSE:
-    return r->type == STYX_Tattach ? f->bound : sim_model_fid(c, r->newfid)->bound;
+    return r->type == STYX_Tattach || r->type == STYX_Tauth ? f->bound : sim_model_fid(c, r->newfid)->bound;
   case STYX_EOPEN:
     return f->bound && f->open;
   case STYX_ENOTOPEN:
@@ -88,7 +110,9 @@ static bool error_from_outside(const struct conn *c, const struct creq *r) {
   case STYX_ELIMIT:
     return (w->small_limits && !sim_must_run(r->type)) || (w->small_held && r->type == STYX_Twrite);
   case STYX_EMANYFIDS:
-    return w->small_limits && (r->type == STYX_Tattach || r->type == STYX_Twalk);
+    if (r->type == STYX_Tauth && c->auths > 0 && (uint64_t)c->auths > w->limits.afids)
+      return true;
+    return w->small_limits && (r->type == STYX_Tauth || r->type == STYX_Tattach || r->type == STYX_Twalk);
   case STYX_EDUPTAG:
     return r->dup;
   case ESHUTDOWN:
@@ -96,7 +120,10 @@ static bool error_from_outside(const struct conn *c, const struct creq *r) {
   case STYX_ESMALLBUF:
     return r->type == STYX_Tread && r->count < 80;
   case EIO:
-    return has_id ? r->fs == FS_ERROR : r->type != STYX_Tauth;
+    return has_id ? r->fs == FS_ERROR : true;
+  case STYX_EAUTH:
+  case STYX_EREJECTED:
+    return r->plug && r->fs == FS_ERROR;
   case ENOENT:
     return r->type == STYX_Twalk && r->fs == FS_ERROR;
   default:
@@ -108,7 +135,7 @@ static void check_error(struct conn *c, const struct creq *r) {
   struct sim *w = c->w;
   bool wrong = illegal(c, r);
   if (error_from_outside(c, r)) {
-    if (r->fs == FS_OK && r->type != STYX_Twalk && !sim_fs_detachable(w, r->type) && !c->relaxed)
+    if (r->fs == FS_OK && r->type != STYX_Twalk && !sim_may_be_left(w, r) && !c->relaxed)
       sim_fail(w, "request %u took effect and got error \"%s\"", (unsigned)r->id, styx_err_text(r->err));
     return;
   }
@@ -195,12 +222,30 @@ static void replay_clunk(struct conn *c, const struct creq *r) {
   *f = (struct model_fid){0};
 }
 
+/* A qid of its own: never that of a file, nor of another conversation of the session. */
+static void replay_auth(struct conn *c, const struct creq *r) {
+  struct sim *w = c->w;
+  struct node *n = sim_conversation(c, r->id);
+  if (!n)
+    sim_fail(w, "Rauth of request %u, of which the plug knows nothing", (unsigned)r->id);
+  if (r->qid.type != STYX_QTAUTH || sim_node_of(w, r->qid))
+    sim_fail(w, "Rauth of request %u has the qid of a file", (unsigned)r->id);
+  for (int i = 0; i < w->nnodes; i++)
+    if (w->nodes[i].auth && w->nodes[i].conn == c && w->nodes[i].gen == c->gen && w->nodes[i].path == r->qid.path)
+      sim_fail(w, "Rauth of request %u has the qid of another afid", (unsigned)r->id);
+  n->path = r->qid.path;
+  *sim_model_fid(c, r->fid) = (struct model_fid){.bound = true, .open = true, .mode = STYX_ORDWR, .node = n};
+}
+
 static void replay_success(struct conn *c, struct creq *r) {
   struct sim *w = c->w;
   struct model_fid *f = sim_model_fid(c, r->fid);
   if (illegal(c, r))
     sim_fail(w, "request %u (%s) succeeded, which was impossible", (unsigned)r->id, styx_msg_name(r->type));
   switch (r->type) {
+  case STYX_Tauth:
+    replay_auth(c, r);
+    break;
   case STYX_Tattach:
     *f = (struct model_fid){.bound = true, .node = node_made_by(c, r, r->qid, 0)};
     break;
@@ -232,7 +277,7 @@ static void replay_success(struct conn *c, struct creq *r) {
     *f = (struct model_fid){0};
     break;
   case STYX_Tstat:
-    if (sim_node_of(w, r->qid) != f->node)
+    if (f->node->auth ? r->qid.path != f->node->path : sim_node_of(w, r->qid) != f->node)
       sim_fail(w, "Rstat of request %u is of another file", (unsigned)r->id);
     break;
   case STYX_Twstat:
@@ -280,7 +325,8 @@ static void learn(struct conn *c) {
   for (int i = 0; i < NFID; i++) {
     const struct model_fid *f = &c->fids[i];
     if (!busy[i])
-      c->guess[i] = (struct guess){f->bound, f->open, f->bound && f->node->dir, f->mode};
+      c->guess[i] = (struct guess){f->bound, f->open, f->bound && f->node->dir, f->mode,
+                                   f->bound && f->node->auth ? &w->reqs[f->node->id] : NULL};
   }
 }
 

@@ -238,11 +238,13 @@ static void configure(struct sim *w) {
   w->ops.blocking = sim_chance(w, 40) ? 0 : sim_roll(w, UINT32_MAX) & sim_roll(w, UINT32_MAX);
   w->ops.serial = sim_chance(w, 60) ? STYX_PARALLEL : (styx_serial)sim_roll(w, STYX_SERIAL_FS + 1);
   sim_fs_export(w);
+  if (sim_chance(w, 40))
+    sim_auth_export(w);
   static styx_allocator alloc;
   alloc = (styx_allocator){stage_alloc, stage_free, w};
   stage.config = (styx_server_config){.size = sizeof stage.config,
                                       .exports = w->exports,
-                                      .nexports = 2,
+                                      .nexports = w->auth ? 3 : 2,
                                       .limits = &w->limits,
                                       .allocator = &alloc,
                                       .workers = 1 + sim_roll(w, 4),

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { READ = 1u << STYX_OP_read, WALK = 1u << STYX_OP_walk, GETATTR = 1u << STYX_OP_getattr };
@@ -368,5 +369,27 @@ Test(bound, of_a_tversion_is_the_same) {
   script_t(p, t_version(4096, "9P2000"));
   tick(p, 3 * second);
   cr_assert_not_null(styx_session_ended(p->s));
+  script_free(p);
+}
+
+static void *answer_late(void *req) {
+  const styx_attr attr = {.name = STYX_STR("late")};
+  (void)styx_reply_attr(req, &attr);
+  return NULL;
+}
+
+/* What msize is then, is of no use to it: but it may look, which the thread sanitizer watches. */
+Test(detach, one_may_be_answered_while_a_new_session_begins) {
+  struct script *p = holding(script_bare(), GETATTR);
+  pthread_t thread;
+  script_t(p, t_fid(STYX_Tstat, 3, 1));
+  script_t(p, t_flush(4, 3));
+  expect(p, "Rflush tag 4");
+  cr_assert_eq(pthread_create(&thread, NULL, answer_late, script_take(p, 0)), 0);
+  script_send(p, t_version(4096, "9P2000"));
+  cr_assert_eq(pthread_join(thread, NULL), 0);
+  script_pump(p);
+  expect_start(p, "Rversion");
+  expect(p, "");
   script_free(p);
 }

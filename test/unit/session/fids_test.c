@@ -325,3 +325,19 @@ Test(fids, a_read_only_export_refuses_every_change) {
   expect(p, "Rerror tag 1 ename 'bad fid'");
   script_free(p);
 }
+
+Test(fids, an_attach_by_names_too_long_to_be_kept_is_refused) {
+  struct script *p = script_new();
+  static char name[300];
+  memset(name, 'n', sizeof name - 1);
+  const int calls = p->calls;
+  styx_msg t = t_attach(1, 1);
+  t.uname = styx_str_of(name);
+  script_t(p, t);
+  cr_assert_str_eq(script_line(p), "Rerror tag 1 ename 'File name too long'");
+  cr_assert_eq(p->calls, calls);
+  t.uname.len = 255;
+  script_t(p, t);
+  cr_assert_eq(strncmp(script_line(p), "Rattach tag 1", 13), 0);
+  script_free(p);
+}

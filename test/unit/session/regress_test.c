@@ -163,7 +163,7 @@ Test(regress, room_taken_for_an_answer_that_is_no_data_is_harmless) {
   cr_assert_eq(cap, 0);
   styx_reply_attr(r, &(styx_attr){.name = STYX_STR("x")});
   script_pump(p);
-  cr_assert(strstr(script_line(p), "Rerror tag 1"));
+  cr_assert(strstr(script_line(p), "Rstat tag 1"));
   p->hold = 0;
   script_t(p, t_walk(1, 0, 2, NULL));
   script_t(p, t_open(1, 2, STYX_OREAD));
