@@ -272,8 +272,9 @@ static bool flush_errors(struct conn *c, enum where where, styx_msg *m) {
     return refuse(c, m);
   return true;
 }
-/* Whichever comes first waits for the other; then the Rflush goes out before the reply. Only the first request of tag 5. */
-static bool flush_early(struct conn *c, enum where where, styx_msg *m) {
+/* The first request of tag 5 is done, whatever flushes it: of its reply and the Tflush, whichever comes first waits for the other.
+ * Then the Rflush goes out. False: m is one of the two. */
+static bool flush_late(struct conn *c, enum where where, styx_msg *m) {
   bool flush = where == TO_SERVER && m->type == STYX_Tflush;
   if (c->kept_flushes == 2 || !(flush ? m->oldtag == 5 : where == TO_CLIENT && m->tag == 5))
     return true;
@@ -281,17 +282,19 @@ static bool flush_early(struct conn *c, enum where where, styx_msg *m) {
     c->flush = (styx_msg){.type = STYX_Rflush, .tag = m->tag};
   else
     c->kept_len = (size_t)styx_encode(c->kept, sizeof c->kept, m, STYX_9P2000);
-  if (++c->kept_flushes == 2) {
+  if (++c->kept_flushes == 2)
     say(c->client, &c->flush);
-    put(c->client, c->kept, c->kept_len);
-  }
   return false;
 }
-/* The request is done, and its reply kept back because it was flushed. */
-static bool flush_silent(struct conn *c, enum where where, styx_msg *m) {
-  (void)c;
-  return where != TO_CLIENT || m->tag != 5 || m->type == STYX_Rflush;
+static bool flush_early(struct conn *c, enum where where, styx_msg *m) {
+  if (flush_late(c, where, m))
+    return true;
+  if (c->kept_flushes == 2) /* the reply behind its Rflush */
+    put(c->client, c->kept, c->kept_len);
+  return false;
 }
+/* The reply is kept back because the request was flushed. */
+static bool flush_silent(struct conn *c, enum where where, styx_msg *m) { return flush_late(c, where, m); }
 static bool reply_twice(struct conn *c, enum where where, styx_msg *m) {
   if (where == TO_CLIENT && m->type == STYX_Rclunk)
     say(c->client, m);
