@@ -88,14 +88,17 @@ static void settle(struct sx_conn *c) {
     c->c_session = NULL;
     over = true;
   }
+  const bool cut = c->c_hungup && !c->c_cut;
+  c->c_cut |= cut;
   bool more = c->c_session && (c->c_leaving ? !c->c_hungup /* sending has failed */
                                             : !c->c_full && styx_session_pending_bytes(c->c_session) > 0);
   pthread_mutex_unlock(&c->c_lock);
   if (kick || more)
     sx_kick(c); /* the token is ours: it only becomes DIRTY, and c is looked at again */
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
+  if (cut) /* the peer sees the end although handlers may go on, and hold the descriptor */
+    sys->shut(sys->arg, c->c_fd);
   if (over) {
-    const struct sx_system *sys = c->c_shard->h_server->v_sys;
-    sys->shut(sys->arg, c->c_fd); /* the peer sees the end although somebody may still hold the descriptor */
     if (c->c_armed)
       sys->watch(sys->arg, c->c_shard->h_send_poller, EPOLL_CTL_DEL, c->c_fd, 0, c);
     c->c_full = c->c_armed = false;

@@ -25,8 +25,10 @@ static const char *sending_rests(struct sx_conn *c, const struct sock *k) {
     return "a chore is not done";
   if (!sx_list_empty(&s->s_work))
     return "work is not dispatched";
+  if (c->c_leaving && !c->c_hungup)
+    return "the session is not told that the peer is gone";
   if (c->c_leaving)
-    return c->c_hungup ? NULL : "the session is not told that the peer is gone";
+    return k && !k->shut ? "the peer is not told that the connection is over" : NULL;
   if (styx_session_pending_bytes(s) && token == SX_IDLE)
     return "replies are not sent";
   if (styx_session_pending_bytes(s) && k && k->out_len < k->out_cap)
