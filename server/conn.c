@@ -114,7 +114,7 @@ struct sx_conn *sx_conn_new(struct sx_shard *h, int fd, const char *peer) {
   if (c) {
     c->c_fd = fd;
     c->c_plain = v->v_sys->plain(v->v_sys->arg, fd);
-    c->c_leaving = c->c_hungup = c->c_cut = false;
+    c->c_leaving = c->c_hungup = false;
     c->c_last = (styx_session_info){0};
     c->c_own = NULL;
     snprintf(c->c_peer, sizeof c->c_peer, "%s", peer);

@@ -66,8 +66,7 @@ struct sx_conn {
   struct sx_link c_must;     /* the same, must-run: one spare is kept for it */
   struct sx_link c_chores;   /* for whoever retires: cancel callbacks, release, close and forget that do not block */
   bool c_leaving;            /* the peer is gone, or is to go */
-  bool c_hungup;             /* the session has been told */
-  bool c_cut;                /* and the peer */
+  bool c_hungup;             /* the session has been told, and the peer */
   bool c_reading;            /* the reader polls for input */
   styx_session_info c_last;  /* the numbers of the session that is over */
   void *c_own;               /* of the program's tap */

@@ -42,11 +42,14 @@ bool sx_retire(struct sx_conn *c, bool token, uint64_t now) {
   struct sx_found found = {0};
   struct sx_link chores;
   uint64_t deadline = UINT64_MAX;
+  const struct sx_system *sys = c->c_shard->h_server->v_sys;
   sx_count(&c->c_shard->h_server->v_stats, SX_N_RETIRES, 1);
   pthread_mutex_lock(&c->c_lock);
   styx_session *s = c->c_session;
+  const bool hangup =
+      s && token && c->c_leaving && !c->c_hungup; /* it drops bytes that the token's holder may be sending */
   if (s) {
-    if (token && c->c_leaving && !c->c_hungup) { /* it drops bytes that the token's holder may be sending */
+    if (hangup) {
       c->c_hungup = true;
       styx_session_hangup(s);
     }
@@ -58,6 +61,8 @@ bool sx_retire(struct sx_conn *c, bool token, uint64_t now) {
   }
   take_chores(c, &chores);
   pthread_mutex_unlock(&c->c_lock);
+  if (hangup) /* the peer sees the end although handlers may go on, and hold the descriptor */
+    sys->shut(sys->arg, c->c_fd);
   if (found.any)
     sx_found_act(c, found);
   sx_due(c->c_shard, deadline);
@@ -88,17 +93,13 @@ static void settle(struct sx_conn *c) {
     c->c_session = NULL;
     over = true;
   }
-  const bool cut = c->c_hungup && !c->c_cut;
-  c->c_cut |= cut;
   bool more = c->c_session && (c->c_leaving ? !c->c_hungup /* sending has failed */
                                             : !c->c_full && styx_session_pending_bytes(c->c_session) > 0);
   pthread_mutex_unlock(&c->c_lock);
   if (kick || more)
     sx_kick(c); /* the token is ours: it only becomes DIRTY, and c is looked at again */
-  const struct sx_system *sys = c->c_shard->h_server->v_sys;
-  if (cut) /* the peer sees the end although handlers may go on, and hold the descriptor */
-    sys->shut(sys->arg, c->c_fd);
   if (over) {
+    const struct sx_system *sys = c->c_shard->h_server->v_sys;
     if (c->c_armed)
       sys->watch(sys->arg, c->c_shard->h_send_poller, EPOLL_CTL_DEL, c->c_fd, 0, c);
     c->c_full = c->c_armed = false;
