@@ -2,7 +2,6 @@
 #include "session/auth.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define AUTH_HAS(auth, slot)                                                                                           \
   ((auth).ops->size >= offsetof(styx_auth_ops, slot) + sizeof((auth).ops->slot) && (auth).ops->slot)
@@ -115,8 +114,6 @@ void sx_auth_qid(styx_req *r) {
   r->r_qid = (styx_qid){.type = STYX_QTAUTH, .path = (uint64_t)1 << 63 | r->r_session->s_afids++};
 }
 
-static bool same(styx_str a, styx_str b) { return a.len == b.len && (a.len == 0 || memcmp(a.s, b.s, a.len) == 0); }
-
 styx_err sx_auth_check(const styx_req *r, const styx_export *e) {
   const styx_msg *m = &r->r_msg;
   const struct sx_binding *afid = r->r_place[1].pl_pin;
@@ -127,7 +124,8 @@ styx_err sx_auth_check(const styx_req *r, const styx_export *e) {
   if (!afid->b_auth)
     return STYX_EAUTHFID;
   const struct sx_user *u = afid->b_node->n_user;
-  return u->u_export == e && same(u->u_name, m->uname) && same(u->u_aname, m->aname) ? STYX_OK : STYX_EAUTH;
+  const bool same = styx_str_eq(u->u_name, m->uname) && styx_str_eq(u->u_aname, m->aname);
+  return u->u_export == e && same ? STYX_OK : STYX_EAUTH;
 }
 
 void sx_auth_ask(styx_req *r) {

@@ -24,7 +24,7 @@ static void forget_preparations(styx_req *r) {
 void sx_run_again(styx_req *r) {
   const styx_fs *fs = r->r_fs;
   bool would_block = r->r_answer == SX_A_WOULD_BLOCK;
-  bool asked = r->r_silent || (atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_ASKED);
+  const bool asked = sx_told_to_end(r);
   if (asked && !r->r_must_run) {
     r->r_answer = SX_A_INTERRUPTED;
     sx_finish(r);

@@ -48,7 +48,7 @@ static styx_err attach_files(styx_req *r) {
 
 /* Between the plug and the filesystem nothing has happened yet: a flush that came meanwhile is obeyed here. */
 void sx_attach_passed(styx_req *r) {
-  bool asked = r->r_silent || (atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_ASKED);
+  const bool asked = sx_told_to_end(r);
   styx_err err = STYX_OK;
   if (r->r_turn)
     sx_turn_over(r, false);

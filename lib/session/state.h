@@ -303,6 +303,10 @@ static inline void sx_time(styx_session *s, uint64_t now) {
     s->s_now = now;
 }
 
+/* By a flush, or because nobody is to be answered any more. Between two operations of one request, when nothing has happened yet, it
+ * ends for that. */
+static inline bool sx_told_to_end(const styx_req *r) { return r->r_silent || styx_req_cancelled(r); }
+
 /* session.c */
 void sx_log(styx_session *s, styx_level level, const char *what, const char *detail);
 void sx_end(styx_session *s, const char *why);     /* the session ends by itself */

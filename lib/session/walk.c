@@ -108,7 +108,7 @@ void sx_walk_answered(styx_req *r) {
   r->r_node = NULL;
   advance(r, node);
   /* Between two elements nothing has happened yet, so a flush that came meanwhile needs no rollback. */
-  if (r->r_silent || (atomic_load_explicit(&r->r_word, memory_order_acquire) & SX_ASKED)) {
+  if (sx_told_to_end(r)) {
     if (r->r_walk->wk_done < r->r_msg.nwname) {
       r->r_answer = SX_A_INTERRUPTED;
       sx_finish(r);
